@@ -1,0 +1,259 @@
+"""The ingest thread: the only one that writes the catalogue and the index. Requests, scanning and encoding take turns.
+
+Everything the rest of the daemon wants of it goes through `call` (run this on your thread) and `fence` (tell me
+when everything that changed before now is indexed).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from kadrd.config import Config
+from kadrd.ingest.backlog import Backlog
+from kadrd.ingest.pipeline import BATCH_FILES, Pipeline, Target
+from kadrd.ingest.scanner import Scanner
+from kadrd.ingest.settle import Settle
+from kadrd.ingest.watch import Watcher
+from kadrd.ingest.workers import Worker
+from kadrd.store.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+ROOTS_SECONDS = 10.0
+SWEEP_SECONDS = 20.0
+PICTURES_SECONDS = 3600.0
+SEALING_SECONDS = 0.2
+FENCE_SECONDS = 0.02
+TROUBLE_SECONDS = 5.0
+
+
+class Fence:
+    """Passed when every folder marked dirty before it was looked at and every file found so was dealt with."""
+
+    def __init__(self, number: int, finished: int, failed: int) -> None:
+        self.number = number
+        self.ticket: int | None = None
+        self.finished, self.failed = finished, failed
+        """The pipeline's counts when the fence was made."""
+        self.passed: Future[None] = Future()
+
+
+class Ingest(threading.Thread):
+    """Runs until `stop`."""
+
+    def __init__(
+        self, *, catalogue: Catalogue, config: Config, backlog: Backlog, watcher: Watcher, worker: Worker,
+        settle: Settle, scanner: Scanner, pipeline: Pipeline, switch: Callable[[Target], None],
+    ) -> None:  # fmt: skip
+        super().__init__(name="ingest", daemon=True)
+        self._catalogue, self._config, self.backlog, self._watcher = catalogue, config, backlog, watcher
+        self._worker, self._settle, self.scanner, self.pipeline = worker, settle, scanner, pipeline
+        self._switch = switch
+        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._fences: list[Fence] = []
+        self._stopping = threading.Event()
+        self._overflowed = threading.Event()
+        self._timers: dict[str, float] = {}
+        self._begin_pass(before=0)
+        self.counts: Counter[str] = Counter()
+        self.trouble = ""
+        self.next: Target | None = None
+
+    # For other threads
+
+    def call(self, do: Callable[[], Any]) -> Future[Any]:
+        """Run *do* on the ingest thread, between two batches."""
+        future: Future[Any] = Future()
+        self._calls.append((do, future))
+        self.backlog.wake()
+        return future
+
+    def fence(self) -> Future[Fence]:
+        """A fence behind everything that happened before this call."""
+        ordered = self._watcher.fence()
+
+        def make() -> Fence:
+            if not ordered:  # the system cannot say what is on its way, so look everywhere
+                self.scanner.scan_everything()
+            fence = Fence(self.backlog.last, self.pipeline.counts["finished"], self.pipeline.counts["failed"])
+            self._fences.append(fence)
+            return fence
+
+        return self.call(make)
+
+    def look_again(self, path: bytes) -> int:
+        """Scan *path* (empty: everything) and try again what failed there; gives the number of folders marked.
+
+        On the ingest thread only.
+        """
+        with self._catalogue.transaction():
+            self._catalogue.tree.retry(path)
+        if not path:
+            self.scanner.scan_everything()
+            return len(self.scanner.roots)
+        self.backlog.add(path if os.path.isdir(path) else os.path.dirname(path), deep=os.path.isdir(path))
+        return 1
+
+    def overflow(self) -> None:
+        """The system lost events."""
+        self._overflowed.set()
+        self.backlog.wake()
+
+    def stop(self) -> None:
+        """End soon; a batch in flight is done again at the next start."""
+        self._stopping.set()
+        self.backlog.wake()
+
+    # The thread
+
+    def run(self) -> None:
+        self.scanner.scan_everything()
+        while not self._stopping.is_set():
+            try:
+                self._turn()
+                self.trouble = ""
+            except (sqlite3.Error, OSError) as error:
+                # The disk or the catalogue: nothing is lost, what was not committed is found again by a scan.
+                log.exception("indexing rests for a moment")
+                self.trouble = f"Indexing rests: {error}."
+                self._stopping.wait(TROUBLE_SECONDS)
+        for _, future in self._calls:
+            future.cancel()
+        for target in self._targets():
+            target.index.close()
+        self._worker.close()
+
+    def _turn(self) -> None:
+        self._answer_calls()
+        self._keep_watch()
+        scanned = self.scanner.step()
+        worked = self.pipeline.step()
+        self._mark_dirty()
+        self._pass_fences()
+        filled = not worked and self._fill()
+        for target in self._targets():
+            target.index.checkpoint()
+        if not (scanned or worked or filled):
+            self._worker.rest()
+            self.backlog.wait(FENCE_SECONDS if self._fences else self._leisure())
+
+    def _answer_calls(self) -> None:
+        while self._calls:
+            do, future = self._calls.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(do())
+            except Exception as error:  # the caller's to handle
+                future.set_exception(error)
+
+    def _keep_watch(self) -> None:
+        if self._overflowed.is_set():
+            self._overflowed.clear()
+            self.counts["overflows"] += 1
+            self.scanner.scan_everything()
+        if not self._watcher.alive:
+            log.warning("the folder watcher died; starting another one")
+            self.counts["recoveries"] += 1
+            self._watcher.restart()
+            self.scanner.scan_everything()
+        if self._time_for("rescan", self._config.scan.rescan_hours * 3600):
+            self.scanner.scan_everything()
+        if self._time_for("roots", ROOTS_SECONDS):
+            self.scanner.check_roots()
+        if self._time_for("sweep", SWEEP_SECONDS):
+            self.scanner.sweep(time.time())
+        if self._time_for("pictures", PICTURES_SECONDS):
+            with self._catalogue.transaction():
+                self._catalogue.sweep_pictures(self._config.index.keep_days)
+
+    def _time_for(self, name: str, seconds: float) -> bool:
+        """Whether the timer has run out; it starts anew then. The first time it only starts."""
+        now = time.monotonic()
+        due = self._timers.setdefault(name, now + seconds)
+        if now < due:
+            return False
+        self._timers[name] = now + seconds
+        return True
+
+    def _mark_dirty(self) -> None:
+        for folder in self.pipeline.dirty_folders:
+            self.backlog.add(folder)
+        self.pipeline.dirty_folders.clear()
+
+    def _leisure(self) -> float:
+        """How long nothing has to be done unless somebody calls."""
+        now = time.monotonic()
+        times = [due - now for due in self._timers.values()]
+        due = self._settle.next_due()
+        if due is not None:
+            times.append(due - now)
+        if any(target.index.sealing for target in self._targets()):
+            times.append(SEALING_SECONDS)
+        return max(min(times, default=ROOTS_SECONDS), 0.02)
+
+    # Sync
+
+    def _pass_fences(self) -> None:
+        if not self._fences:
+            return
+        oldest = self.backlog.oldest()
+        first = self._catalogue.tree.waiting(1)
+        for fence in list(self._fences):
+            if fence.ticket is None and (oldest is None or oldest > fence.number):
+                fence.ticket = self._catalogue.tree.ticket
+                self._settle.hurry()
+            elif fence.ticket is not None and not (first and first[0].ticket <= fence.ticket):
+                self._fences.remove(fence)
+                fence.passed.set_result(None)
+
+    # A change of the model
+
+    def turn_over(self, target: Target | None) -> None:
+        """Fill *target* beside what answers now, and let it answer when it is complete; None gives that up."""
+        if self.next is not None:
+            self.next.index.close()
+        self.next = target
+        self.pipeline.targets = (self.pipeline.targets[0], target) if target else self.pipeline.targets[:1]
+        self._begin_pass(before=0)
+
+    def _begin_pass(self, before: int) -> None:
+        """Go through all pictures that lack a vector; *before* is how many the last pass met."""
+        self._filling, self._met, self._met_before = 0, 0, before
+
+    def _fill(self) -> bool:
+        """One batch of pictures that are known and lack a vector: of the next model, or of the one that answers."""
+        target = self.next or self.pipeline.targets[0]
+        if self._filling < 0:
+            return False
+        todo = self._catalogue.without_vector(target.model_id, self._filling, BATCH_FILES)
+        if todo:
+            self.pipeline.fill(target, [file for _, file in todo])
+            self._filling = todo[-1][0]
+            self._met += len(todo)
+        elif self._met and self._met != self._met_before:
+            self._begin_pass(before=self._met)  # some may have been moving, or met a worker that died
+        elif len(self.backlog) == 0 and not self._catalogue.tree.waiting(1):
+            self._filling = -1
+            if target is self.next:
+                self._complete(target)
+        return bool(todo)
+
+    def _complete(self, target: Target) -> None:
+        old = self.pipeline.targets[0]
+        self._switch(target)
+        with self._catalogue.transaction():
+            self._catalogue.set("serving", target.model.fingerprint)
+        self.pipeline.targets, self.next = (target,), None
+        old.index.close()
+
+    def _targets(self) -> tuple[Target, ...]:
+        return self.pipeline.targets

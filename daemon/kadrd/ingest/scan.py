@@ -1,0 +1,104 @@
+"""One folder on the disk compared with the same folder in the catalogue. Only this says what changed.
+
+`listing` looks at the disk, `compare` decides and is pure. Symbolic links are never followed: a loop cannot
+trap the scan, and a link cannot lead it out of the root.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import NamedTuple
+
+from kadrd.config import Scan
+from kadrd.ingest.formats import EXTENSIONS, TEMPORARY
+from kadrd.store.tree import KnownFolder
+from kadrd.values import Stat, State
+
+
+class Listing(NamedTuple):
+    """What a folder holds that kadr cares for."""
+
+    files: dict[bytes, Stat]
+    folders: frozenset[bytes]
+    complete: bool
+    """False when the folder cannot be read: then nothing in it counts as gone."""
+
+
+class Diff(NamedTuple):
+    """What changed in a folder."""
+
+    new: list[tuple[bytes, Stat]]
+    changed: list[tuple[int, Stat]]
+    back: list[int]
+    gone: list[int]
+    folders: frozenset[bytes]
+    folders_gone: frozenset[bytes]
+
+
+def listing(path: bytes, settings: Scan) -> Listing | None:
+    """What the folder *path* holds; None when there is no such folder (any more)."""
+    files: dict[bytes, Stat] = {}
+    folders = set()
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if ignored(entry.name, settings):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.add(entry.name)
+                elif wanted(entry.name) and (seen := _stat(entry)) is not None:
+                    files[entry.name] = seen
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            return None
+        return Listing({}, frozenset(), complete=False)
+    return Listing(files, frozenset(folders), complete=True)
+
+
+def _stat(entry: os.DirEntry[bytes]) -> Stat | None:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return stat_of(found) if stat.S_ISREG(found.st_mode) else None
+
+
+def stat_of(found: os.stat_result) -> Stat:
+    """The four numbers that tell whether a file is still the same."""
+    return Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def ignored(name: bytes, settings: Scan) -> bool:
+    """Whether neither the file nor the folder of this name concerns kadr."""
+    hidden = name.startswith(b".") and not settings.hidden
+    return hidden or os.fsdecode(name) in settings.ignore
+
+
+def wanted(name: bytes) -> bool:
+    """Whether a file of this name may be a picture."""
+    lower = name.lower()
+    return os.path.splitext(lower)[1] in EXTENSIONS and not lower.endswith(TEMPORARY)
+
+
+def compare(found: Listing, known: KnownFolder) -> Diff:
+    """What changed between *known* and *found*."""
+    new, changed, back = [], [], []
+    for name, seen in found.files.items():
+        before = known.files.get(name)
+        if before is None:
+            new.append((name, seen))
+        elif before.stat != seen:
+            changed.append((before.file_id, seen))
+        elif before.state is State.MISSING:
+            back.append(before.file_id)
+    gone = [
+        before.file_id
+        for name, before in known.files.items()
+        if found.complete and name not in found.files and before.state is not State.MISSING
+    ]
+    folders_gone = known.subfolders - found.folders if found.complete else frozenset()
+    return Diff(new, changed, back, gone, found.folders, folders_gone)

@@ -1,0 +1,188 @@
+"""Brings the catalogue's folders and files in line with the disk. Reads folders, never the inside of a file.
+
+Nothing is forgotten at once: a file that is not found is missing, and is deleted only when a later look agrees;
+a root whose disk is away is offline, and nothing in it is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+from kadrd.config import Scan
+from kadrd.ingest import scan
+from kadrd.ingest.backlog import Backlog, Dirty
+from kadrd.ingest.settle import Settle
+from kadrd.ingest.watch import Watcher
+from kadrd.store.catalogue import Catalogue
+from kadrd.values import Root, Stat
+
+log = logging.getLogger(__name__)
+
+SLICE_SECONDS = 0.2
+SWEEP_FILES = 5000
+# When this many files and more than half of a root vanish at once, it is more likely a disk than a person.
+MASS_FILES = 100
+MASS_PATIENCE = 24 * 3600.0
+
+
+class Scanner:
+    """Looks at dirty folders. Owned by the ingest thread."""
+
+    def __init__(
+        self, catalogue: Catalogue, backlog: Backlog, watcher: Watcher, settle: Settle, settings: Scan
+    ) -> None:
+        self._catalogue, self._tree = catalogue, catalogue.tree
+        self._backlog, self._watcher, self._settle, self._settings = backlog, watcher, settle, settings
+        self._roots: list[Root] = self._tree.roots()
+        self.unreadable: set[bytes] = set()
+        self.full_scans = 0
+
+    # Roots
+
+    def add_root(self, path: bytes) -> bool:
+        """Watch *path*; False when it is watched already, by itself or through a folder above it."""
+        if self.root_of(path) is not None:
+            self._backlog.add(path, deep=True)
+            return False
+        with self._catalogue.transaction():
+            self._tree.add_root(path, os.stat(path).st_ino)
+        self._roots = self._tree.roots()
+        self._backlog.add(path, deep=True)
+        return True
+
+    def remove_root(self, root: Root) -> int:
+        """Forget a root; gives the number of its files."""
+        with self._catalogue.transaction():
+            count = self._tree.remove_root(root.id)
+        self._roots = self._tree.roots()
+        self._watcher.disarm(root.path)
+        return count
+
+    def root_of(self, path: bytes) -> Root | None:
+        """The root that *path* lies in."""
+        return next((r for r in self._roots if path == r.path or path.startswith(r.path.rstrip(b"/") + b"/")), None)
+
+    @property
+    def roots(self) -> list[Root]:
+        return self._roots
+
+    def scan_everything(self) -> None:
+        """Look at every folder of every root."""
+        self.full_scans += 1
+        for root in self._roots:
+            self._backlog.add(root.path, deep=True)
+
+    def check_roots(self) -> None:
+        """Notice disks that went or came back."""
+        for root in self._roots:
+            if self._present(root) != root.online:
+                self._backlog.add(root.path, deep=True)
+        for path in self._watcher.unwatched | self.unreadable:
+            self._backlog.add(path)
+
+    # Folders
+
+    def step(self) -> bool:
+        """Look at dirty folders for a moment; whether there was any."""
+        end = time.monotonic() + SLICE_SECONDS
+        dirty = self._backlog.take()
+        if dirty is None:
+            return False
+        with self._catalogue.transaction():
+            while dirty is not None:
+                self._look(dirty)
+                dirty = self._backlog.take() if time.monotonic() < end else None
+        return True
+
+    def _look(self, dirty: Dirty) -> None:
+        path, root = dirty.path, self.root_of(dirty.path)
+        if root is None:
+            return
+        if path == root.path:
+            if not self._update_online(root):
+                return
+        elif self._tree.folder(path) is None and self._tree.folder(os.path.dirname(path)) is None:
+            self._backlog.add(os.path.dirname(path), number=dirty.number)
+            return
+        self._watcher.arm(path)
+        found = scan.listing(path, self._settings)
+        if found is None:
+            self._folder_gone(path)
+            return
+        (self.unreadable.discard if found.complete else self.unreadable.add)(path)
+        self._apply(root, dirty, found)
+
+    def _apply(self, root: Root, dirty: Dirty, found: scan.Listing) -> None:
+        known = self._tree.folder(dirty.path)
+        if known is None or not known.present or known.root_id != root.id:
+            known = self._tree.add_folder(root.id, dirty.path)
+        diff = scan.compare(found, known)
+        ids = self._tree.add_files(known.id, diff.new)
+        self._tree.files_changed(diff.changed)
+        self._tree.files_back(diff.back)
+        self._tree.files_gone(diff.gone)
+        for file_id, stat in (*zip(ids, (stat for _, stat in diff.new), strict=True), *diff.changed):
+            self._settle.changed(file_id, _age(stat), time.monotonic())
+        for name in diff.folders:
+            if dirty.deep or name not in known.subfolders:
+                self._backlog.add(os.path.join(dirty.path, name), deep=True, number=dirty.number)
+        for name in diff.folders_gone:
+            self._folder_gone(os.path.join(dirty.path, name))
+
+    def _folder_gone(self, path: bytes) -> None:
+        self._tree.folder_gone(path)
+        self._watcher.disarm(path)
+        self.unreadable.discard(path)
+
+    # Disks that go and come
+
+    def _present(self, root: Root) -> bool:
+        """Whether what the root held is there, not an empty mount point or another disk in its place."""
+        try:
+            inode = os.stat(root.path).st_ino
+            names = set(os.listdir(root.path)) if inode != root.inode else None
+        except OSError:
+            return False
+        if names is None:
+            return True
+        known = self._tree.folder(root.path)
+        return known is None or not (known.files or known.subfolders) or bool(names & (known.files.keys() | known.subfolders))
+
+    def _update_online(self, root: Root) -> bool:
+        present = self._present(root)
+        if present:
+            self._tree.set_inode(root.id, os.stat(root.path).st_ino)
+        if present != root.online:
+            log.info("%r is %s", root.path, "online again" if present else "offline")
+            self._tree.set_online(root.id, present)
+            self._roots = self._tree.roots()
+        return present
+
+    # Files that stay away
+
+    def sweep(self, now: float) -> None:
+        """Delete files that have been missing for a while, when another look agrees."""
+        patient = {root.id for root in self._roots if self._suspicious(root)}
+        over = []
+        for file_id, path, root_id in self._tree.long_missing(now - self._settings.gone_seconds, SWEEP_FILES):
+            if os.path.lexists(path):
+                self._backlog.add(os.path.dirname(path))
+            elif root_id not in patient:
+                over.append(file_id)
+        if patient:
+            ready = self._tree.long_missing(now - MASS_PATIENCE, SWEEP_FILES)
+            over += [file_id for file_id, path, root_id in ready if root_id in patient and not os.path.lexists(path)]
+        if over:
+            with self._catalogue.transaction():
+                self._tree.forget(over)
+
+    def _suspicious(self, root: Root) -> bool:
+        missing, all_ = self._tree.share_missing(root.id)
+        return missing >= MASS_FILES and 2 * missing > all_
+
+
+def _age(stat: Stat) -> float:
+    """Seconds since the file was last changed, by the wall clock that wrote its times."""
+    return time.time() - max(stat.mtime_ns, stat.ctime_ns) / 1e9

@@ -1,0 +1,217 @@
+"""Events as hints: which folder may have changed. The only importer of watchdog.
+
+The scanner arms a folder just before it lists it, so nothing can fall between. An event says only "look at
+this folder again"; a lost one costs time, never data. `lost` is called when the system dropped events.
+
+Linux: one inotify watch a folder, through watchdog's InotifyFD (one descriptor, one thread, which reports a full
+queue). Its recursive observer is not used: its own bookkeeping dies under concurrent renames (KeyError in the
+reader thread of 7.1.0, gorakhargosh/watchdog#600), and ours is the catalogue anyway.
+macOS: one recursive FSEvents stream a root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+FENCE_SECONDS = 5.0
+
+
+class Watcher:
+    """Watches folders and calls *dirty* with the path of one that may have changed, from a thread of its own."""
+
+    def __init__(self, dirty: Callable[[bytes], None], lost: Callable[[], None], fence_folder: str) -> None:
+        self.unwatched: set[bytes] = set()
+        """Folders that the system would not watch: they are looked at by the clock."""
+        self._dirty = dirty
+        self._fence_folder = os.fsencode(fence_folder)
+        self._fence = threading.Condition()
+        self._fence_made = self._fence_seen = 0
+        os.makedirs(fence_folder, mode=0o700, exist_ok=True)
+        self._lost = lost
+        self._system: Any = _System(self.event, lost)
+        self._system.arm(self._fence_folder)
+
+    def restart(self) -> None:
+        """Begin anew after the system's thread died; every folder has to be armed again."""
+        self._system = _System(self.event, self._lost)
+        self._system.arm(self._fence_folder)
+
+    def arm(self, folder: bytes) -> None:
+        """Watch *folder* from now on. A folder that cannot be watched is remembered in `unwatched`."""
+        try:
+            self._system.arm(folder)
+            self.unwatched.discard(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                self.unwatched.add(folder)
+
+    def disarm(self, root: bytes) -> None:
+        """Watch nothing in or below *root* any more."""
+        self._system.disarm(root)
+        self.unwatched = {path for path in self.unwatched if not _below(path, root)}
+
+    def fence(self) -> bool:
+        """Wait until every event from before this call has arrived. False when the system cannot promise that.
+
+        A file made in a folder of our own comes through the same queue behind all that came before it.
+        """
+        if not self._system.ordered:
+            return False
+        with self._fence:
+            self._fence_made += 1
+            number = self._fence_made
+            name = os.path.join(self._fence_folder, b"%d" % number)
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            os.unlink(name)
+            return self._fence.wait_for(lambda: self._fence_seen >= number, FENCE_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._system.is_alive())
+
+    def close(self) -> None:
+        self._system.close()
+
+    def event(self, folder: bytes, name: bytes) -> None:
+        """Something happened to *name* in *folder*; called by the system's thread."""
+        if folder != self._fence_folder:
+            self._dirty(folder)
+        elif name.isdigit():
+            with self._fence:
+                self._fence_seen = max(self._fence_seen, int(name))
+                self._fence.notify_all()
+
+
+def _below(path: bytes, root: bytes) -> bool:
+    return path == root or path.startswith(root.rstrip(b"/") + b"/")
+
+
+if sys.platform == "linux":
+    from watchdog.observers.inotify_c import InotifyConstants as _In
+    from watchdog.observers.inotify_c import InotifyFD
+
+    # Not OPEN, ACCESS, ATTRIB or CLOSE_NOWRITE: our own reading and tagging must not wake us.
+    _MASK = (
+        _In.IN_CLOSE_WRITE | _In.IN_CREATE | _In.IN_MOVED_FROM | _In.IN_MOVED_TO | _In.IN_DELETE | _In.IN_DELETE_SELF
+        | _In.IN_MOVE_SELF | _In.IN_ONLYDIR | _In.IN_DONT_FOLLOW | _In.IN_EXCL_UNLINK
+    )  # fmt: skip
+
+    class _Armed:
+        """watchdog's callback for one folder, under the path it had when it was armed."""
+
+        def __init__(self, system: "_System", path: bytes, number: int) -> None:
+            self._system, self._path, self.number = system, path, number
+
+        def on_event(self, event: Any) -> None:
+            self._system.on_event(self._path, event.name)
+            if event.mask & _In.IN_MOVE_SELF:
+                # It has another path now; the scan of its new parent arms that one. This one is over.
+                self._system.drop(event.wd, self._path, self.number)
+
+        def on_watch_deleted(self, wd: int) -> None:
+            self._system.forget(self._path, self.number)
+
+        def on_queue_overflow(self) -> None:
+            self._system.on_lost()
+
+    class _System:
+        """Linux: inotify. Every arming is a callback with a number of its own, so that a folder which was
+        replaced by another under the same path is watched whatever order the news of it comes in."""
+
+        ordered = True
+
+        def __init__(self, on_event: Callable[[bytes, bytes], None], on_lost: Callable[[], None]) -> None:
+            self.on_event, self._lost = on_event, on_lost
+            self._numbers = itertools.count(1)
+            self._lock = threading.Lock()
+            self._armed: dict[bytes, tuple[int, int]] = {}
+            self._reader = InotifyFD()
+            self._reader.daemon = True
+            self._reader.start()
+
+        def arm(self, folder: bytes) -> None:
+            with self._lock:
+                number = next(self._numbers)
+                wd = self._reader.add_callback(folder, _MASK, _Armed(self, folder, number), number)
+                before = self._armed.get(folder)
+                self._armed[folder] = (wd, number)
+            if before is not None:
+                self._reader.remove_callbacks([before])
+            if wd == -1:  # watchdog keeps silent about EACCES
+                self.drop(wd, folder, number)
+                raise PermissionError(errno.EACCES, "cannot be watched", folder)
+
+        def disarm(self, root: bytes) -> None:
+            with self._lock:
+                paths = [path for path in self._armed if _below(path, root)]
+                over = [self._armed.pop(path) for path in paths]
+            self._reader.remove_callbacks(over)
+
+        def drop(self, wd: int, path: bytes, number: int) -> None:
+            self.forget(path, number)
+            self._reader.remove_callbacks([(wd, number)])
+
+        def forget(self, path: bytes, number: int) -> None:
+            with self._lock:
+                if self._armed.get(path, (0, 0))[1] == number:
+                    del self._armed[path]
+
+        def on_lost(self) -> None:
+            self._lost()
+
+        def is_alive(self) -> bool:
+            return bool(self._reader.is_alive())
+
+        def close(self) -> None:
+            self._reader.stop()
+            self._reader.join()
+
+else:
+    from watchdog.events import FileSystemEvent, FileSystemEventHandler
+    from watchdog.observers import Observer
+
+    class _Stream(FileSystemEventHandler):
+        """watchdog's callback for one recursive stream."""
+
+        def __init__(self, on_event: Callable[[bytes, bytes], None]) -> None:
+            self._on_event = on_event
+
+        def on_any_event(self, event: FileSystemEvent) -> None:
+            for path in filter(None, (event.src_path, event.dest_path)):
+                folder, _, name = os.fsencode(path).rpartition(b"/")
+                self._on_event(folder, name)
+
+    class _System:
+        """macOS: FSEvents, recursive, in no promised order."""
+
+        ordered = False
+
+        def __init__(self, on_event: Callable[[bytes, bytes], None], on_lost: Callable[[], None]) -> None:
+            self._on_event = on_event
+            self._streams: dict[bytes, Any] = {}
+            self._observer = Observer()
+            self._observer.start()
+
+        def arm(self, folder: bytes) -> None:
+            if not any(_below(folder, root) for root in self._streams):
+                handler = _Stream(self._on_event)
+                self._streams[folder] = self._observer.schedule(handler, os.fsdecode(folder), recursive=True)
+
+        def disarm(self, root: bytes) -> None:
+            for path in [path for path in self._streams if _below(path, root)]:
+                with contextlib.suppress(KeyError, OSError):
+                    self._observer.unschedule(self._streams.pop(path))
+
+        def is_alive(self) -> bool:
+            return bool(self._observer.is_alive())
+
+        def close(self) -> None:
+            self._observer.stop()
+            self._observer.join()

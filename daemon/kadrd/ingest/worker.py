@@ -1,0 +1,239 @@
+"""The process that reads, hashes, decodes and encodes pictures. A poisonous picture kills this, never the daemon.
+
+python -m kadrd.ingest.worker DESCRIPTOR SETTINGS
+
+It speaks kadr's frames over a socket pair and knows neither catalogue nor folders:
+
+  {"do": "digest", "paths": [...]}                       -> {"out": [...]}, and the bytes are kept
+  {"do": "encode", "which": [...], "models": [FOLDER]}   -> {"out": [...]} for some of the kept bytes
+
+Before each file it says {"begin": n}, after it {"ended": n}: when it dies, the daemon knows what was in hand.
+It leaves when the socket closes, and dies with the daemon.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import resource
+import signal
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kadr.protocol.frames import FrameReader, encode
+from kadrd.embed import models
+from kadrd.embed.errors import EncodeError, ModelError
+from kadrd.embed.runtime import Encoder
+from kadrd.ingest import digest
+from kadrd.ingest.decode import Decoded, Fit, decode
+from kadrd.ingest.scan import stat_of
+from kadrd.values import Skipped, Stat
+
+FRAME_LIMIT = 64 * 1024 * 1024
+MAX_FILE = 512 * 1024 * 1024
+ENCODE_BATCH = 16
+
+
+def main(arguments: list[str]) -> int:
+    descriptor, settings = int(arguments[0]), json.loads(arguments[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the daemon's to answer
+    _die_with_parent()
+    _hush_libraries()
+    _be_modest(settings["priority"], settings["memory_mb"])
+    with socket.socket(fileno=descriptor) as connection:
+        Worker(connection, settings["threads"] or os.cpu_count() or 1, Path(settings["cache"])).serve()
+    return 0
+
+
+class Worker:
+    """Answers the daemon's requests one after the other."""
+
+    def __init__(self, connection: socket.socket, threads: int, cache: Path) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._threads, self._cache = threads, cache
+        self._pool = ThreadPoolExecutor(threads)
+        self._kept: list[bytes] = []
+        self._encoders: dict[str, Encoder] = {}
+
+    def serve(self) -> None:
+        does: dict[str, Callable[[dict[str, Any]], list[Any]]] = {"digest": self.digest, "encode": self.encode}
+        reader = FrameReader(FRAME_LIMIT)
+        while data := self._connection.recv(1 << 20):
+            reader.feed(data)
+            while (request := reader.next()) is not None:
+                self._send({"out": does[request["do"]](request)})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        with self._sending:
+            self._connection.sendall(encode(message, FRAME_LIMIT))
+
+    def _each(self, do: Callable[[int], Any], numbers: list[int]) -> list[Any]:
+        """*do* for every number, some at a time, each announced before and after."""
+
+        def announced(number: int) -> Any:
+            self._send({"begin": number})
+            try:
+                return do(number)
+            finally:
+                self._send({"ended": number})
+
+        return list(self._pool.map(announced, numbers))
+
+    # digest
+
+    def digest(self, request: dict[str, Any]) -> list[Any]:
+        """For each path: [file key, essence key, stat], {"skip": ...}, {"moving": stat} or None when it is gone."""
+        paths = request["paths"]
+        self._kept = [b""] * len(paths)
+        return self._each(lambda n: self._digest(n, paths[n]), list(range(len(paths))))
+
+    def _digest(self, number: int, path: bytes) -> Any:
+        try:
+            data, seen, steady = read(path)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return None
+            return {"skip": _unreadable(error)}
+        if not steady:
+            return {"moving": list(seen)}
+        if data is None:
+            return {"skip": Skipped("too-large", f"It has more than {MAX_FILE >> 20} MB.")}
+        if not data:
+            return {"skip": Skipped("empty", "It is empty.")}
+        self._kept[number] = data
+        return [*digest.keys(data), list(seen)]
+
+    # encode
+
+    def encode(self, request: dict[str, Any]) -> list[Any]:
+        """For each number: [width, height, format, [a vector for each model]] or {"skip": ...}."""
+        encoders = [self._encoder(folder) for folder in request["models"]]
+        fits = [Fit(e.model.size, e.model.resize) for e in encoders]
+        which = request["which"]
+        pictures = self._each(lambda n: decode(self._kept[n], fits), which)
+        good = [picture for picture in pictures if isinstance(picture, Decoded)]
+        vectors = [_encoded(e, fit, good) for e, fit in zip(encoders, fits, strict=True)]
+        rows = iter(zip(*vectors, strict=True))
+        return [
+            _outcome(picture, next(rows)) if isinstance(picture, Decoded) else {"skip": picture} for picture in pictures
+        ]
+
+    def _encoder(self, folder: str) -> Encoder:
+        if folder not in self._encoders:
+            model = models.read(Path(folder))
+            models.check(model)
+            self._encoders[folder] = Encoder(model, towers=("image",), threads=self._threads, cache=self._cache)
+        return self._encoders[folder]
+
+
+def read(path: bytes) -> tuple[bytes | None, Stat, bool]:
+    """(bytes, stat, whether it stood still meanwhile) of a regular file; None for bytes when it is too large.
+
+    A link is not followed and a pipe is not waited for. Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
+        before = stat_of(found)
+        if before.size > MAX_FILE:
+            return None, before, True
+        data = _all(file, before.size)
+        after = stat_of(os.fstat(descriptor))
+        if hasattr(os, "posix_fadvise"):  # what was read once need not push other things out of memory
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    return data, after, before == after and len(data) == after.size
+
+
+def _all(file: Any, size: int) -> bytes:
+    data = bytearray()
+    while len(data) <= MAX_FILE and (chunk := file.read(max(size - len(data), 0) + 1)):
+        data += chunk
+    return bytes(data)
+
+
+def _unreadable(error: OSError) -> Skipped:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Skipped("no-permission", "Permission to read it is denied.")
+    return Skipped("unreadable", f"It cannot be read: {os.strerror(error.errno or errno.EIO)}.")
+
+
+def _encoded(encoder: Encoder, fit: Fit, pictures: list[Decoded]) -> list[Any]:
+    """A vector as bytes for each picture, or why the model has none."""
+    out: list[Any] = []
+    for start in range(0, len(pictures), ENCODE_BATCH):
+        pixels = np.stack([picture.pixels[fit] for picture in pictures[start : start + ENCODE_BATCH]])
+        try:
+            out += [row.astype("<f4").tobytes() for row in encoder.pictures(pixels)]
+        except EncodeError:
+            out += [_alone(encoder, one) for one in pixels]
+    return out
+
+
+def _alone(encoder: Encoder, pixels: Any) -> Any:
+    try:
+        return encoder.pictures(pixels[None])[0].astype("<f4").tobytes()
+    except EncodeError as error:
+        return Skipped("not-encodable", error.sentence)
+
+
+def _outcome(picture: Decoded, vectors: tuple[Any, ...]) -> Any:
+    bad = next((v for v in vectors if isinstance(v, Skipped)), None)
+    return {"skip": bad} if bad else [picture.width, picture.height, picture.format, list(vectors)]
+
+
+def _hush_libraries() -> None:
+    """libtiff and its kin write a line for every oddity straight to descriptor 2: a folder of damaged files would
+    fill the log. Python's own words, a traceback among them, still get there."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def _be_modest(priority: str, memory_mb: int) -> None:
+    """Run when nobody else wants to, and in bounded memory."""
+    if priority != "normal":
+        os.nice(19)
+        _idle_disk()
+    if priority == "idle" and hasattr(os, "SCHED_IDLE"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if sys.platform == "linux" and memory_mb:
+        limit = memory_mb << 20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _idle_disk() -> None:
+    """ioprio_set(process, self, idle class): Python has no call for it."""
+    number = {"x86_64": 251, "aarch64": 30}.get(os.uname().machine)
+    if sys.platform == "linux" and number is not None:
+        ctypes.CDLL(None, use_errno=True).syscall(number, 1, 0, 3 << 13)
+
+
+def _die_with_parent() -> None:
+    """prctl(PR_SET_PDEATHSIG, SIGKILL): a decoder that hangs must not outlive a killed daemon."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ModelError as error:
+        print(f"{error.sentence} {error.act}", file=sys.stderr)
+        sys.exit(70)

@@ -1,0 +1,158 @@
+"""The daemon's end of a worker process: begin it when there is work, bound it by the clock, survive its death.
+
+Not thread-safe: the pipeline has one worker, picture queries have another.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kadr.protocol.errors import KadrError
+from kadr.protocol.frames import FrameReader, encode
+from kadrd.config import Worker as Settings
+from kadrd.embed.models import Model
+from kadrd.values import Digest, Encoded, Moving, Skipped, Stat
+
+log = logging.getLogger(__name__)
+
+FRAME_LIMIT = 64 * 1024 * 1024
+# A worker that has begun on nothing is reading a model: that may take a while, for ever it may not.
+START_SECONDS = 120.0
+
+Gone = None
+Digested = Digest | Moving | Skipped | None
+
+
+class Died(NamedTuple):
+    """The worker died or hung while this file was in hand."""
+
+
+class WorkerLost(Exception):
+    """The worker died; `in_hand` are the numbers of the files it had begun on and not ended."""
+
+    def __init__(self, in_hand: frozenset[int], why: str) -> None:
+        super().__init__(why)
+        self.in_hand = in_hand
+
+
+class Worker:
+    """One worker process, or none while there is nothing to do."""
+
+    def __init__(self, settings: Settings, cache: str) -> None:
+        self._settings, self._cache = settings, cache
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._reader = FrameReader(FRAME_LIMIT)
+        self._used = 0.0
+        self.deaths = 0
+
+    def digest(self, paths: Sequence[bytes]) -> list[Digested]:
+        """Read every file once. None stands for one that is gone. Raises WorkerLost."""
+        return [_digested(out) for out in self._ask({"do": "digest", "paths": list(paths)})]
+
+    def encode(self, which: Sequence[int], models: Sequence[Model]) -> list[Encoded | Skipped]:
+        """Decode and encode some of the files of the last `digest`, by their number. Raises WorkerLost."""
+        folders = [str(model.folder) for model in models]
+        outs = self._ask({"do": "encode", "which": list(which), "models": folders})
+        return [_encoded(out, models) for out in outs]
+
+    def rest(self) -> None:
+        """Let the process go when it was not used for a while; its memory goes with it."""
+        if self._process is not None and time.monotonic() - self._used > self._settings.idle_seconds:
+            self.close()
+
+    def close(self) -> None:
+        """End the process; one in the middle of a file is killed."""
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._socket = None
+
+    def _ask(self, request: dict[str, Any]) -> list[Any]:
+        connection = self._connected()
+        in_hand: dict[int, float] = {}
+        try:
+            connection.sendall(encode(request, FRAME_LIMIT))
+            while (reply := self._reply(connection, in_hand)).keys() != {"out"}:
+                if "begin" in reply:
+                    in_hand[reply["begin"]] = time.monotonic()
+                else:
+                    in_hand.pop(reply.get("ended"), None)
+        except (OSError, KadrError) as error:
+            lost = self._post_mortem(error)
+            raise WorkerLost(frozenset(in_hand), lost) from None
+        self._used = time.monotonic()
+        out: list[Any] = reply["out"]
+        return out
+
+    def _reply(self, connection: socket.socket, in_hand: dict[int, float]) -> dict[str, Any]:
+        """The next frame. Raises OSError when the worker is gone or some file takes too long."""
+        while (frame := self._reader.next()) is None:
+            now = time.monotonic()
+            limit = self._settings.file_seconds
+            end = min(in_hand.values()) + limit if in_hand else now + max(START_SECONDS, limit)
+            if not select.select([connection], [], [], max(end - now, 0))[0]:
+                raise TimeoutError(f"no answer for {limit:.0f} s")
+            data = connection.recv(1 << 20)
+            if not data:
+                raise ConnectionError("it ended")
+            self._reader.feed(data)
+        return frame
+
+    def _connected(self) -> socket.socket:
+        if self._socket is not None:
+            return self._socket
+        ours, theirs = socket.socketpair()
+        settings = {
+            "priority": self._settings.priority,
+            "threads": self._settings.threads,
+            "memory_mb": self._settings.memory_mb,
+            "cache": self._cache,
+        }
+        words = (sys.executable, "-m", "kadrd.ingest.worker", str(theirs.fileno()), json.dumps(settings))
+        # A few numerical libraries start a thread for each core at import, each with its own heap.
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=environment, start_new_session=True
+        )
+        theirs.close()
+        self._socket, self._reader = ours, FrameReader(FRAME_LIMIT)
+        return ours
+
+    def _post_mortem(self, error: Exception) -> str:
+        process = self._process
+        self.close()
+        self.deaths += 1
+        code = process.returncode if process else None
+        log.warning("the worker was lost (%s, exit code %s)", error, code)
+        return str(error)
+
+
+def _digested(out: Any) -> Digested:
+    if out is None:
+        return Gone
+    if isinstance(out, dict):
+        return Skipped(*out["skip"]) if "skip" in out else Moving(Stat(*out["moving"]))
+    file_key, essence_key, stat = out
+    return Digest(file_key, essence_key, Stat(*stat))
+
+
+def _encoded(out: Any, models: Sequence[Model]) -> Encoded | Skipped:
+    if isinstance(out, dict):
+        return Skipped(*out["skip"])
+    width, height, format_, vectors = out
+    rows = {m.fingerprint: np.frombuffer(v, "<f4") for m, v in zip(models, vectors, strict=True)}
+    return Encoded(width, height, format_, rows)

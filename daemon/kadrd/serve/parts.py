@@ -1,0 +1,85 @@
+"""What the commands may use of the daemon: named parts, and the few questions that concern several of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from kadr.protocol.messages import Progress
+from kadr.protocol.paths import Paths
+from kadrd.config import Config
+from kadrd.ingest.loop import Ingest
+from kadrd.ingest.watch import Watcher
+from kadrd.ingest.workers import Worker, WorkerLost
+from kadrd.query.answer import Serving
+from kadrd.serve import report
+from kadrd.store.reader import Reader
+from kadrd.values import Digest, Skipped, Vector
+from kadrd.verify import Verification
+
+_T = TypeVar("_T")
+
+# Two searches use both cores of a small machine; more only wait in another place.
+POOL_THREADS = 4
+
+
+class Parts:
+    """Everything that answers requests. Built by the service."""
+
+    def __init__(
+        self, *, paths: Paths, config: Config, reader: Reader, ingest: Ingest, watcher: Watcher, serving: Serving,
+        worker: Worker, stop: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.paths, self.config, self.reader, self.ingest, self.watcher = paths, config, reader, ingest, watcher
+        self.serving = serving
+        self.stop = stop
+        self.instance = str(uuid.uuid4())
+        self.started = time.monotonic()
+        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="search")
+        self._worker, self._one_at_a_time = worker, threading.Lock()
+
+    async def in_pool(self, do: Callable[[], _T]) -> _T:
+        """*do* on a thread that may wait for disk and processor."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, do)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._worker.close()
+
+    def encode_one(self, path: bytes) -> Vector | Skipped:
+        """The vector of a picture that is not in the index, by a worker that never waits for indexing."""
+        with self._one_at_a_time:
+            try:
+                (digest,) = self._worker.digest([path])
+                if not isinstance(digest, Digest):
+                    why = digest.sentence if isinstance(digest, Skipped) else "It is changing or gone."
+                    return Skipped("unreadable", why)
+                (made,) = self._worker.encode([0], [self.serving.model])
+            except WorkerLost as lost:
+                return Skipped("kills-the-decoder", f"Decoding it failed: {lost}.")
+            finally:
+                self._worker.rest()
+        return made if isinstance(made, Skipped) else made.vectors[self.serving.model.fingerprint]
+
+    def freshness(self) -> dict[str, Any]:
+        """What every answer says of itself."""
+        return report.freshness(self)
+
+    def warnings(self) -> list[str]:
+        """What a user should know before trusting an answer."""
+        return report.warnings(self)
+
+    def status(self) -> dict[str, Any]:
+        return report.status(self)
+
+    def doctor(self) -> list[dict[str, Any]]:
+        return report.doctor(self)
+
+    def verify(self, tell: Callable[[Progress], None]) -> dict[str, Any]:
+        """Compare everything with everything; minutes for a large library."""
+        return Verification(self.reader, self.serving, self.config.scan, tell).run()

@@ -1,0 +1,150 @@
+"""How the daemon feels, in words and numbers: freshness of an answer, status, doctor. Reads; changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from kadrd import __version__
+
+if TYPE_CHECKING:
+    from kadrd.serve.parts import Parts
+
+MAX_FAILURES = 1000
+LOW_SPACE = 512 << 20
+
+
+def freshness(parts: Parts) -> dict[str, Any]:
+    """How complete an answer is at this moment."""
+    pending = parts.reader.pending()
+    serving = parts.serving
+    return {
+        "complete": pending == 0 and len(parts.ingest.backlog) == 0,
+        "pending": pending,
+        "offline_roots": parts.reader.offline_roots(),
+        "warnings": warnings(parts),
+        "clock": f"{parts.instance}:{serving.index.clock}",
+        "model": serving.model.name,
+    }
+
+
+def warnings(parts: Parts) -> list[str]:
+    """Sentences for people; empty when all is well."""
+    ingest = parts.ingest
+    found = [text for text in (ingest.trouble, ingest.pipeline.trouble) if text]
+    if count := len(parts.watcher.unwatched):
+        found.append(
+            f"{count:,} folders cannot be watched and are looked at every few seconds instead (`kadr doctor` says why)."
+        )
+    if count := len(ingest.scanner.unreadable):
+        found.append(f"{count:,} folders cannot be read: permission denied. What was known of them is kept.")
+    return found
+
+
+def status(parts: Parts) -> dict[str, Any]:
+    """The object of `kadr status --json`."""
+    reader, ingest, serving = parts.reader, parts.ingest, parts.serving
+    counts = reader.counts()
+    return {
+        "version": __version__,
+        "model": serving.model.name,
+        "next_model": _next_model(parts, counts.pictures),
+        "roots": [{"path": root.path, "online": root.online, "files": n} for root, n in reader.roots()],
+        "files": counts.files,
+        "pictures": counts.pictures,
+        "pending": counts.pending,
+        "scanning": len(ingest.backlog),
+        "failures": [
+            {"path": path, "reason": reason, "sentence": sentence}
+            for path, reason, sentence in reader.failures(MAX_FAILURES)
+        ],
+        "failures_total": counts.failures,
+        "encodes": ingest.pipeline.counts["encodes"],
+        "decodes": ingest.pipeline.counts["decodes"],
+        "overflows": ingest.counts["overflows"],
+        "recoveries": ingest.counts["recoveries"],
+        "full_scans": ingest.scanner.full_scans,
+        "shards": serving.index.shards,
+        "vectors": serving.index.count,
+        "rss_bytes": _rss(),
+        "uptime_s": round(time.monotonic() - parts.started, 1),
+        "paused": False,
+        "warnings": warnings(parts),
+    }
+
+
+def _next_model(parts: Parts, pictures: int) -> dict[str, Any] | None:
+    target = parts.ingest.next
+    return None if target is None else {"name": target.model.name, "done": target.index.count, "total": pictures}
+
+
+def _rss() -> int:
+    """Resident bytes of this process."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource  # not on Linux: the peak is what there is
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def doctor(parts: Parts) -> list[dict[str, Any]]:
+    """What could be wrong around the daemon, each with its remedy."""
+    return [*_about_watching(parts), *_about_disk(parts), *_about_pictures(parts)]
+
+
+def _about_watching(parts: Parts) -> list[dict[str, Any]]:
+    unwatched = len(parts.watcher.unwatched)
+    limit = _number("/proc/sys/fs/inotify/max_user_watches")
+    act = f"Raise it: sudo sysctl fs.inotify.max_user_watches={2 * (limit or 65536)}" if unwatched else ""
+    says = f"{unwatched:,} folders are not watched (limit {limit or 'unknown'})" if unwatched else "every folder is watched"
+    unreadable = sorted(parts.ingest.scanner.unreadable)
+    return [
+        _check("watching", not unwatched, says, act),
+        _check("watcher", parts.watcher.alive, "the watcher's thread is alive" if parts.watcher.alive else "it died", ""),
+        _check(
+            "permissions",
+            not unreadable,
+            f"{len(unreadable):,} folders cannot be read, first {os.fsdecode(unreadable[0])}" if unreadable else "every folder can be read",
+            "Give yourself the right to read them (chmod u+rx)." if unreadable else "",
+        ),
+    ]
+
+
+def _about_disk(parts: Parts) -> list[dict[str, Any]]:
+    free = shutil.disk_usage(parts.paths.state).free
+    damage = parts.reader.damage()
+    return [
+        _check("space", free > LOW_SPACE, f"{free >> 20:,} MB free for the catalogue", "Free some space." if free <= LOW_SPACE else ""),
+        _check("catalogue", not damage, damage or f"whole, SQLite {sqlite3.sqlite_version}", "Stop the daemon, move the catalogue away, add the folders again." if damage else ""),
+        _check("shards", not parts.serving.index.damaged, f"{parts.serving.index.shards} sealed", ""),
+    ]  # fmt: skip
+
+
+def _about_pictures(parts: Parts) -> list[dict[str, Any]]:
+    counts = parts.reader.counts()
+    offline = parts.reader.offline_roots()
+    serving = parts.serving
+    return [
+        _check("model", True, f"{serving.model.name}, {serving.model.dimension} numbers, {', '.join(serving.model.languages) or 'languages unknown'}", ""),
+        _check("roots", not offline, f"offline: {', '.join(map(os.fsdecode, offline))}" if offline else "all online", "Connect the disk; nothing is forgotten meanwhile." if offline else ""),
+        _check("pictures", not counts.failures, f"{counts.failures:,} files have no picture" if counts.failures else "every file could be read", "`kadr status` lists them; `kadr rescan FILE` tries again." if counts.failures else ""),
+    ]  # fmt: skip
+
+
+def _check(name: str, ok: bool, says: str, act: str) -> dict[str, Any]:
+    return {"name": name, "ok": ok, "says": says, "act": act}
+
+
+def _number(path: str) -> int | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None

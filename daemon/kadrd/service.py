@@ -1,0 +1,221 @@
+"""COMPOSITION ROOT: builds every part, starts them in order, stops them in reverse. The only module that knows all.
+
+Crash-only: SIGKILL is the tested stop, SIGTERM only shortens it. Nothing below depends on having been stopped well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from kadr.protocol.errors import Busy
+from kadr.protocol.frames import REPLY_LIMIT, REQUEST_LIMIT
+from kadr.protocol.messages import CAPABILITIES, PROTOCOL, Welcome
+from kadr.protocol.paths import Paths
+from kadrd import __version__
+from kadrd.config import Config
+from kadrd.embed.errors import ModelError
+from kadrd.embed.models import Model, Shelf
+from kadrd.embed.runtime import Encoder
+from kadrd.ingest.backlog import Backlog
+from kadrd.ingest.formats import DECODER
+from kadrd.ingest.loop import Ingest
+from kadrd.ingest.pipeline import Pipeline, Target
+from kadrd.ingest.scanner import Scanner
+from kadrd.ingest.settle import Settle
+from kadrd.ingest.watch import Watcher
+from kadrd.ingest.workers import Worker
+from kadrd.query.answer import Serving, Words
+from kadrd.serve import commands, listener
+from kadrd.serve.parts import Parts
+from kadrd.serve.session import BUSY_RETRY_MS, Session
+from kadrd.store.catalogue import Catalogue
+from kadrd.store.reader import Reader
+from kadrd.store.shards import Index
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 128
+TEXT_THREADS = 2
+
+
+class Service:
+    """The daemon of one instance."""
+
+    def __init__(self, paths: Paths, config: Config, shelf: Shelf) -> None:
+        self._paths, self._config, self._shelf = paths, config, shelf
+        self._stopping = asyncio.Event()
+        self._sessions: dict[asyncio.Task[None], Session] = {}
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        with contextlib.ExitStack() as open_parts:
+            lock = listener.Lock(lock_path(self._paths))
+            open_parts.callback(lock.release)
+            self._build(open_parts)
+            self._loop = asyncio.get_running_loop()
+            socket = listener.listen(self._paths.socket)
+            server = await asyncio.start_unix_server(self._connected, sock=socket)
+            self._on_signals()
+            self._ingest.start()
+            open_parts.callback(self._stop_ingest)
+            log.info("kadrd %s answers at %s with model %s", __version__, self._paths.socket, self._parts.serving.model.name)
+            await self._stopping.wait()
+            server.close()
+            await self._end_sessions()
+        log.info("stopped")
+
+    # Building
+
+    def _build(self, open_parts: contextlib.ExitStack) -> None:
+        for folder in (self._paths.state, self._paths.cache, self._paths.data):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        catalogue_path = os.path.join(self._paths.state, "catalogue.sqlite")
+        self._catalogue = Catalogue(catalogue_path)
+        open_parts.callback(self._catalogue.close)
+        self._reader = Reader(catalogue_path)
+        open_parts.callback(self._reader.close)
+        serving = self._target(self._serving_model())
+        self._sweep_models(serving.model)
+        self._build_ingest(open_parts, serving)
+        self._parts = Parts(
+            paths=self._paths, config=self._config, reader=self._reader, ingest=self._ingest, watcher=self._watcher,
+            serving=self._with_words(serving), worker=self._worker(), stop=self._stopping.set,
+        )  # fmt: skip
+        open_parts.callback(self._parts.close)
+        self._choose()
+
+    def _build_ingest(self, open_parts: contextlib.ExitStack, serving: Target) -> None:
+        backlog, settle = Backlog(), Settle(self._config.scan.quiet_seconds)
+        fence_folder = os.path.join(self._paths.state, "fence")
+        self._watcher = Watcher(backlog.add, lambda: self._ingest.overflow(), fence_folder)
+        open_parts.callback(self._watcher.close)
+        worker = self._worker()
+        pipeline = Pipeline(self._catalogue, worker, settle, DECODER)
+        pipeline.targets = (serving,)
+        scanner = Scanner(self._catalogue, backlog, self._watcher, settle, self._config.scan)
+        self._ingest = Ingest(
+            catalogue=self._catalogue, config=self._config, backlog=backlog, watcher=self._watcher, worker=worker,
+            settle=settle, scanner=scanner, pipeline=pipeline, switch=self._switch,
+        )  # fmt: skip
+
+    def _worker(self) -> Worker:
+        return Worker(self._config.worker, os.path.join(self._paths.cache, "compiled"))
+
+    # Models
+
+    def _serving_model(self) -> Model:
+        """The model whose vectors are complete, if it is still installed; else the chosen one."""
+        serving = self._catalogue.setting("serving")
+        for name in self._shelf.names():
+            with contextlib.suppress(ModelError):
+                model = self._shelf.find(name)
+                if model.fingerprint == serving:
+                    return model
+        model = self._shelf.chosen()
+        with self._catalogue.transaction():
+            self._catalogue.set("serving", model.fingerprint)
+        return model
+
+    def _target(self, model: Model) -> Target:
+        model_id = self._catalogue.model_id(model.fingerprint, model.name)
+        index = Index(
+            folder=self._shards(model), catalogue=os.path.join(self._paths.state, "catalogue.sqlite"), reader=self._reader,
+            model_id=model_id, fingerprint=model.fingerprint, dimension=model.dimension,
+            seal_at=self._config.index.seal_at, shard_size=self._config.index.shard_size,
+        )  # fmt: skip
+        return Target(model, model_id, index)
+
+    def _shards(self, model: Model) -> str:
+        return os.path.join(self._paths.cache, "shards", model.fingerprint[:16])
+
+    def _with_words(self, target: Target) -> Serving:
+        encoder = Encoder(target.model, ("text",), TEXT_THREADS, Path(self._paths.cache, "compiled"))
+        encoder.warm()
+        return Serving(target.model, target.model_id, target.index, Words(encoder))
+
+    def _choose(self) -> None:
+        """Take up the model that the user chose, beside the one that answers."""
+        try:
+            model = self._shelf.chosen()
+        except ModelError as error:
+            log.warning("%s %s", error.sentence, error.act)
+            return
+        serving = self._parts.serving.model.fingerprint
+        following = self._ingest.next.model.fingerprint if self._ingest.next else serving
+        if model.fingerprint != following:
+            self._ingest.turn_over(None if model.fingerprint == serving else self._target(model))
+
+    def _switch(self, target: Target) -> None:
+        """Let the next model answer; called when it is complete."""
+        self._parts.serving = self._with_words(target)
+        log.info("model %s is complete and answers from now on", target.model.name)
+
+    def _sweep_models(self, serving: Model) -> None:
+        """Forget what belongs to models that are not installed any more."""
+        installed = [serving]
+        for name in self._shelf.names():
+            with contextlib.suppress(ModelError):
+                installed.append(self._shelf.find(name))
+        self._catalogue.keep_models([model.fingerprint for model in installed])
+        folders = {os.path.basename(self._shards(model)) for model in installed}
+        top = os.path.join(self._paths.cache, "shards")
+        for name in set(os.listdir(top) if os.path.isdir(top) else ()) - folders:
+            shutil.rmtree(os.path.join(top, name), ignore_errors=True)
+
+    # Sessions
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if listener.peer_uid(writer.get_extra_info("socket")) != os.geteuid():
+            writer.transport.abort()
+            return
+        session = Session(reader, writer, self._welcome, commands.performer(self._parts))
+        if len(self._sessions) >= CONNECTIONS:
+            await session.turn_away(Busy(retry_ms=BUSY_RETRY_MS))
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._sessions[task] = session
+        try:
+            await session.run()
+        finally:
+            del self._sessions[task]
+
+    def _welcome(self) -> Welcome:
+        model = self._parts.serving.model
+        return Welcome(
+            proto=PROTOCOL,
+            server=f"kadrd/{__version__}",
+            instance=self._parts.instance,
+            caps=list(CAPABILITIES),
+            limits={"request": REQUEST_LIMIT, "reply": REPLY_LIMIT},
+            model={"name": model.name, "id": model.fingerprint, "dimension": model.dimension},
+            warnings=self._parts.warnings(),
+        )
+
+    async def _end_sessions(self) -> None:
+        for task, session in list(self._sessions.items()):
+            session.stop()
+            task.cancel()
+        await asyncio.gather(*self._sessions, return_exceptions=True)
+
+    # Stopping
+
+    def _on_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stopping.set)
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._ingest.call(self._choose))
+
+    def _stop_ingest(self) -> None:
+        self._ingest.stop()
+        self._ingest.join()
+
+
+def lock_path(paths: Paths) -> str:
+    """The file whose lock says that a daemon runs, and whose content is its process number."""
+    return os.path.join(paths.state, "lock")

@@ -1,0 +1,228 @@
+"""The writer of the truth: pictures, vectors, failures, settings. One instance, owned by the ingest thread.
+
+Every change happens inside `with catalogue.transaction()`. Above that line everything can be lost and redone;
+below it everything can be replayed. Readers use store/reader.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from kadrd.store import schema
+from kadrd.store.tree import Tree
+from kadrd.store.vectors import packed, unpacked
+from kadrd.values import Digest, Encoded, Skipped, Stat, State, VectorRow, Waiting
+
+MAX_TRIES = 2
+SECONDS_A_DAY = 86400
+
+
+class Known(NamedTuple):
+    """A content that was seen before: its picture, or why it has none."""
+
+    picture_id: int | None
+    skipped: Skipped | None
+
+
+class Catalogue:
+    """catalogue.sqlite, open for writing."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = schema.open_for_writing(path)
+        # Concatenated paths come back as TEXT that need not be UTF-8; real text is decoded where it is read.
+        self._connection.text_factory = bytes
+        self._run = self._connection.execute
+        self.tree = Tree(self._connection)
+
+    def close(self) -> None:
+        """Checkpoint and close. Not needed for correctness."""
+        with contextlib.suppress(sqlite3.Error):
+            self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self._run("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._run("ROLLBACK")
+            raise
+        self._run("COMMIT")
+
+    # Settings and models
+
+    def setting(self, name: str) -> str | None:
+        row = self._run("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        return None if row is None else row[0].decode()
+
+    def set(self, name: str, value: str) -> None:
+        self._run("INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
+
+    def model_id(self, fingerprint: str, name: str) -> int:
+        """The number of the model in the table of vectors."""
+        with self.transaction():
+            self._run("INSERT OR IGNORE INTO models (fingerprint, name) VALUES (?, ?)", (fingerprint, name))
+        row = self._run("SELECT id FROM models WHERE fingerprint = ?", (fingerprint,)).fetchone()
+        number: int = row[0]
+        return number
+
+    # Triage
+
+    def same_file(self, waiting: Waiting) -> Known | None:
+        """What is known of a file that only moved: same root, inode, size and both times.
+
+        A rename of a folder leaves all four alone, so its pictures are not even read. A rename of the file itself
+        touches its ctime: then it is read, and known by its content.
+        """
+        row = self._run(
+            "SELECT other.picture_id, other.reason, other.sentence, other.file_key FROM files AS other "
+            "JOIN folders AS theirs ON theirs.id = other.folder_id, "
+            "files AS mine JOIN folders AS ours ON ours.id = mine.folder_id "
+            "WHERE mine.id = ? AND theirs.root_id = ours.root_id AND other.id != mine.id "
+            "AND other.inode = ? AND other.ctime_ns = ? AND other.size = ? AND other.mtime_ns = ? "
+            "AND other.file_key IS NOT NULL AND other.state IN (1, 2, 3) LIMIT 1",
+            (waiting.file_id, waiting.stat.inode, waiting.stat.ctime_ns, waiting.stat.size, waiting.stat.mtime_ns),
+        ).fetchone()
+        if row is None:
+            return None
+        self._copy_key(waiting.file_id, row[3])
+        return self._known(row[:3])
+
+    def same_content(self, digest: Digest, decoder: int) -> Known | None:
+        """What is known of a content: its picture, or the failure that this decoder version met."""
+        for column, key in (("files.file_key", digest.file_key), ("pictures.essence_key", digest.essence_key)):
+            row = self._run(
+                f"SELECT pictures.id FROM pictures LEFT JOIN files ON files.picture_id = pictures.id "  # noqa: S608
+                f"WHERE {column} = ? LIMIT 1",
+                (key,),
+            ).fetchone()
+            if row is not None:
+                return Known(row[0], None)
+        row = self._run(
+            "SELECT NULL, reason, sentence FROM failures WHERE file_key = ? AND decoder = ?", (digest.file_key, decoder)
+        ).fetchone()
+        return None if row is None else self._known(row)
+
+    @staticmethod
+    def _known(row: tuple[Any, ...]) -> Known | None:
+        picture_id, reason, sentence = row
+        if picture_id is not None:
+            return Known(picture_id, None)
+        return None if reason is None else Known(None, Skipped(reason.decode(), sentence.decode()))
+
+    def lacks(self, picture_id: int, model_id: int) -> bool:
+        """Whether the picture has no vector of the model."""
+        row = self._run("SELECT 1 FROM vectors WHERE model_id = ? AND picture_id = ?", (model_id, picture_id)).fetchone()
+        return row is None
+
+    # Trials: counted before the try, so that a content which kills the machine is known after the restart
+
+    def tries(self, file_key: bytes, decoder: int) -> int:
+        """How often a worker has begun on this content and not come back."""
+        row = self._run("SELECT tries FROM trials WHERE file_key = ? AND decoder = ?", (file_key, decoder)).fetchone()
+        return row[0] if row else 0
+
+    def begin_trials(self, file_keys: Sequence[bytes], decoder: int) -> None:
+        with self.transaction():
+            self._connection.executemany(
+                "INSERT INTO trials VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET "
+                "tries = CASE decoder WHEN excluded.decoder THEN tries + 1 ELSE 1 END, decoder = excluded.decoder",
+                [(key, decoder) for key in file_keys],
+            )
+
+    def end_trials(self, file_keys: Sequence[bytes]) -> None:
+        self._connection.executemany("DELETE FROM trials WHERE file_key = ?", [(key,) for key in file_keys])
+
+    # Outcomes of one file, inside a transaction
+
+    def indexed(self, file_id: int, stat: Stat, picture_id: int, file_key: bytes | None) -> None:
+        """The file shows this picture. Without *file_key* the one it has stands."""
+        self._run(
+            "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, state = ?, picture_id = ?, "
+            "file_key = coalesce(?, file_key), reason = NULL, sentence = NULL, missing_since = NULL WHERE id = ?",
+            (*stat, State.INDEXED, picture_id, file_key, file_id),
+        )
+        self._run("UPDATE pictures SET orphaned_at = NULL WHERE id = ? AND orphaned_at IS NOT NULL", (picture_id,))
+
+    def failed(self, file_id: int, stat: Stat | None, skipped: Skipped, file_key: bytes | None) -> None:
+        """The file has no picture, and why."""
+        if stat is not None:
+            self._run(
+                "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE id = ?", (*stat, file_id)
+            )
+        self._run(
+            "UPDATE files SET state = ?, picture_id = NULL, file_key = coalesce(?, file_key), reason = ?, sentence = ? "
+            "WHERE id = ?",
+            (State.FAILED, file_key, skipped.reason, skipped.sentence, file_id),
+        )
+
+    def remember_failure(self, file_key: bytes, decoder: int, skipped: Skipped) -> None:
+        """This content failed with this decoder: no try again until one of them changes."""
+        self._run("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?)", (file_key, decoder, *skipped))
+
+    def add_picture(self, essence_key: bytes, encoded: Encoded) -> int:
+        """The picture with this essence, made known if it was not."""
+        self._run(
+            "INSERT INTO pictures (essence_key, width, height, format) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (essence_key, encoded.width, encoded.height, encoded.format),
+        )
+        row = self._run("SELECT id FROM pictures WHERE essence_key = ?", (essence_key,)).fetchone()
+        number: int = row[0]
+        return number
+
+    def add_vector(self, model_id: int, picture_id: int, encoded: Encoded, fingerprint: str) -> VectorRow | None:
+        """The picture's vector of one model; None when it has one already."""
+        vector = encoded.vectors[fingerprint]
+        cursor = self._run(
+            "INSERT INTO vectors (model_id, picture_id, vector) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (model_id, picture_id, packed(vector)),
+        )
+        if cursor.rowcount != 1 or cursor.lastrowid is None:
+            return None
+        return VectorRow(cursor.lastrowid, picture_id, unpacked(packed(vector)))
+
+    def _copy_key(self, file_id: int, file_key: bytes) -> None:
+        self._run("UPDATE files SET file_key = ? WHERE id = ?", (file_key, file_id))
+
+    # A change of the model
+
+    def without_vector(self, model_id: int, after: int, limit: int) -> list[tuple[int, Waiting]]:
+        """Pictures with a number over *after* that lack a vector of the model, each with a file to read it from."""
+        rows = self._run(
+            "SELECT pictures.id, max(files.id), folders.path || '/' || name, size, mtime_ns, ctime_ns, files.inode, ticket "
+            "FROM pictures JOIN files ON files.picture_id = pictures.id AND state = 1 "
+            "JOIN folders ON folders.id = folder_id JOIN roots ON roots.id = root_id AND online "
+            "WHERE pictures.id > ? "
+            "AND NOT EXISTS (SELECT 1 FROM vectors WHERE model_id = ? AND picture_id = pictures.id) "
+            "GROUP BY pictures.id ORDER BY pictures.id LIMIT ?",
+            (after, model_id, limit),
+        )
+        return [(row[0], Waiting(row[1], row[2], Stat(*row[3:7]), row[7])) for row in rows]
+
+    def keep_models(self, fingerprints: Sequence[str]) -> None:
+        """Forget the vectors of every model but these: the others are not installed any more."""
+        marks = ",".join("?" * len(fingerprints))
+        gone = f"SELECT id FROM models WHERE fingerprint NOT IN ({marks})"  # noqa: S608 - question marks
+        with self.transaction():
+            self._run(f"DELETE FROM vectors WHERE model_id IN ({gone})", fingerprints)  # noqa: S608
+
+    # Housekeeping
+
+    def sweep_pictures(self, keep_days: float) -> int:
+        """Mark pictures whose last file went, and forget those marked long ago. Disks come back: vectors are dear."""
+        now = time.time()
+        self._run(
+            "UPDATE pictures SET orphaned_at = ? WHERE orphaned_at IS NULL "
+            "AND NOT EXISTS (SELECT 1 FROM files WHERE picture_id = pictures.id)",
+            (now,),
+        )
+        old = "SELECT id FROM pictures WHERE orphaned_at < ?"
+        limit = (now - keep_days * SECONDS_A_DAY,)
+        self._run(f"DELETE FROM vectors WHERE picture_id IN ({old})", limit)  # noqa: S608 - a constant
+        return self._run("DELETE FROM pictures WHERE orphaned_at < ?", limit).rowcount

@@ -1,0 +1,201 @@
+"""Read-only questions to the catalogue, from any thread: what hits show, status, and rows to replay.
+
+Every thread gets its own connection. Nothing here can write (`mode=ro` and query_only), and no answer holds a
+transaction open: a long reader would keep the WAL from being reset.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from kadrd.store import schema
+from kadrd.store.vectors import stacked, unpacked
+from kadrd.values import Matrix, Root, Stat, State, Vector
+
+ROWS_A_FETCH = 4096
+_SHOWN = "state IN (0, 1) AND picture_id IS NOT NULL AND online"
+_FILES = "files JOIN folders ON folders.id = folder_id JOIN roots ON roots.id = root_id"
+
+
+class Shown(NamedTuple):
+    """A file that shows a picture."""
+
+    path: bytes
+    picture: str
+    width: int
+    height: int
+
+
+class Counts(NamedTuple):
+    """How much there is."""
+
+    files: int
+    pictures: int
+    pending: int
+    failures: int
+
+
+class Indexed(NamedTuple):
+    """What the catalogue says of one file, for verify."""
+
+    state: State
+    stat: Stat
+    file_key: bytes | None
+    essence_key: bytes | None
+    picture_id: int | None
+
+
+class Reader:
+    """Questions to the catalogue at *path*."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._all:
+                connection.close()
+            self._all.clear()
+
+    def _ask(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = schema.open_for_reading(self._path)
+            connection.text_factory = bytes
+            self._local.connection = connection
+            with self._lock:
+                self._all.append(connection)
+        rows: list[Any] = connection.execute(sql, values).fetchall()
+        return rows
+
+    # The path of a query
+
+    def files_of(self, picture_ids: Iterable[int]) -> dict[int, list[Shown]]:
+        """The files that show each picture, by path; a picture whose files are all gone or offline is left out."""
+        found: dict[int, list[Shown]] = {}
+        for chunk in _chunks(list(picture_ids), 500):
+            marks = ",".join("?" * len(chunk))
+            for id_, path, key, width, height in self._ask(
+                f"SELECT picture_id, folders.path || '/' || name, essence_key, width, height FROM {_FILES} "  # noqa: S608
+                f"JOIN pictures ON pictures.id = picture_id WHERE picture_id IN ({marks}) AND {_SHOWN}",
+                chunk,
+            ):
+                found.setdefault(id_, []).append(Shown(path, key.hex(), width, height))
+        for files in found.values():
+            files.sort()
+        return found
+
+    def vector_of_file(self, path: bytes, model_id: int) -> Vector | None:
+        """The vector of the picture in the file *path*, when it is known."""
+        folder, _, name = path.rpartition(b"/")
+        rows = self._ask(
+            "SELECT vector FROM files JOIN folders ON folders.id = folder_id "
+            "JOIN vectors ON vectors.picture_id = files.picture_id "
+            "WHERE folders.path = ? AND name = ? AND model_id = ? AND state = 1",
+            (folder, name, model_id),
+        )
+        return unpacked(rows[0][0]) if rows else None
+
+    # The index
+
+    def last_seq(self, model_id: int) -> int:
+        """The sequence number of the model's newest vector; 0 when there is none."""
+        number: int = self._ask("SELECT coalesce(max(seq), 0) FROM vectors WHERE model_id = ?", (model_id,))[0][0]
+        return number
+
+    def vectors(self, model_id: int, after: int, upto: int) -> Iterator[tuple[list[int], list[int], Matrix]]:
+        """(seqs, picture ids, vectors) with after < seq <= upto, in order, some thousands at a time."""
+        while True:
+            rows = self._ask(
+                "SELECT seq, picture_id, vector FROM vectors WHERE model_id = ? AND seq > ? AND seq <= ? "
+                "ORDER BY seq LIMIT ?",
+                (model_id, after, upto, ROWS_A_FETCH),
+            )
+            if not rows:
+                return
+            yield [row[0] for row in rows], [row[1] for row in rows], stacked([row[2] for row in rows])
+            after = rows[-1][0]
+
+    def count_vectors(self, model_id: int, after: int = 0, upto: int = 2**62) -> int:
+        """How many vectors of the model have a sequence number in (after, upto]."""
+        sql = "SELECT count(*) FROM vectors WHERE model_id = ? AND seq > ? AND seq <= ?"
+        number: int = self._ask(sql, (model_id, after, upto))[0][0]
+        return number
+
+    # Status
+
+    def counts(self) -> Counts:
+        """Files that are there (missing ones left out), pictures they show, files that wait, files that failed."""
+        files, pending, failures = self._ask(
+            "SELECT count(*), coalesce(sum(state = 0), 0), coalesce(sum(state = 2), 0) FROM files WHERE state != 3"
+        )[0]
+        pictures = self._ask(
+            "SELECT count(*) FROM pictures WHERE EXISTS (SELECT 1 FROM files WHERE picture_id = pictures.id AND state IN (0, 1))"
+        )[0][0]
+        return Counts(files, pictures, pending, failures)
+
+    def pending(self, after: int = 0) -> int:
+        """Files of online roots that wait with a ticket up to now; for sync, those later than *after* left out."""
+        number: int = self._ask(
+            f"SELECT count(*) FROM {_FILES} WHERE state = 0 AND online AND ticket > ?",  # noqa: S608 - constants
+            (after,),
+        )[0][0]
+        return number
+
+    def failures(self, limit: int) -> list[tuple[bytes, str, str]]:
+        """(path, reason, sentence) of files that have no picture."""
+        rows = self._ask(
+            "SELECT folders.path || '/' || name, reason, sentence FROM files JOIN folders ON folders.id = folder_id "
+            "WHERE state = 2 ORDER BY folders.path, name LIMIT ?",
+            (limit,),
+        )
+        return [(path, reason.decode(), sentence.decode()) for path, reason, sentence in rows]
+
+    def roots(self) -> list[tuple[Root, int]]:
+        """Every root with the number of its files."""
+        rows = self._ask(
+            "SELECT roots.id, roots.path, roots.inode, online, count(files.id) FROM roots "
+            "LEFT JOIN folders ON folders.root_id = roots.id LEFT JOIN files ON files.folder_id = folders.id AND state != 3 "
+            "GROUP BY roots.id ORDER BY roots.path"
+        )
+        return [(Root(id_, path, inode, bool(online)), count) for id_, path, inode, online, count in rows]
+
+    def offline_roots(self) -> list[bytes]:
+        return [path for (path,) in self._ask("SELECT path FROM roots WHERE NOT online ORDER BY path")]
+
+    # Verify
+
+    def files_under(self, root_id: int) -> dict[bytes, Indexed]:
+        """Every file of the root that is not missing."""
+        rows = self._ask(
+            "SELECT folders.path || '/' || name, state, size, mtime_ns, ctime_ns, inode, file_key, essence_key, picture_id "
+            "FROM files JOIN folders ON folders.id = folder_id LEFT JOIN pictures ON pictures.id = picture_id "
+            "WHERE root_id = ? AND state != 3",
+            (root_id,),
+        )
+        return {row[0]: Indexed(State(row[1]), Stat(*row[2:6]), *row[6:]) for row in rows}
+
+    def pictures_without_vector(self, model_id: int) -> list[int]:
+        """Pictures shown by a file that lack a vector of the model."""
+        rows = self._ask(
+            "SELECT id FROM pictures WHERE EXISTS (SELECT 1 FROM files WHERE picture_id = pictures.id AND state = 1) "
+            "AND NOT EXISTS (SELECT 1 FROM vectors WHERE model_id = ? AND picture_id = pictures.id)",
+            (model_id,),
+        )
+        return [id_ for (id_,) in rows]
+
+    def damage(self) -> str:
+        """What SQLite's own integrity check says, empty when all is well."""
+        answer: str = self._ask("PRAGMA integrity_check(1)")[0][0].decode()
+        return "" if answer == "ok" else answer
+
+
+def _chunks(items: list[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,189 @@
+"""The index of one model: sealed shards, and a segment for what came after them.
+
+`apply(rows)`, `search(vector, k)`, `count`, `checkpoint()`: that is all that the rest knows of it. One thread
+applies and checkpoints; any number search. A search takes the tuple of parts once and so sees one generation,
+whatever is published meanwhile. Nothing that a search sees is ever changed in place, so hnswlib's races between
+adding, resizing, deleting and querying cannot happen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import logging
+import os
+import secrets
+import subprocess
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kadrd.store import generation, sealer
+from kadrd.store.generation import Range
+from kadrd.store.reader import Reader
+from kadrd.store.segment import Segment
+from kadrd.store.shard import Damaged, Shard
+from kadrd.values import Near, Vector, VectorRow
+
+log = logging.getLogger(__name__)
+
+MERGE_RUN = 4
+MAX_FAILED_SEALS = 3
+
+
+class Part(NamedTuple):
+    """A range of sequence numbers and what answers for it; `file` is empty for rows that were never sealed."""
+
+    file: str
+    rows: Shard | Segment
+
+
+class Job(NamedTuple):
+    """A range to be sealed into one shard."""
+
+    after: int
+    upto: int
+
+
+class Index:
+    """All vectors of one model, searchable."""
+
+    def __init__(
+        self, *, folder: str, catalogue: str, reader: Reader, model_id: int, fingerprint: str, dimension: int,
+        seal_at: int, shard_size: int,
+    ) -> None:  # fmt: skip
+        self._folder, self._catalogue, self._reader = folder, catalogue, reader
+        self._model_id, self._fingerprint, self._dimension = model_id, fingerprint, dimension
+        self._seal_at, self._shard_size = seal_at, shard_size
+        self._sealing: tuple[Job, str, subprocess.Popen[bytes]] | None = None
+        self._failed_seals = 0
+        self.damaged = 0
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._parts = self._opened()
+
+    # Asked from any thread
+
+    @property
+    def count(self) -> int:
+        return sum(part.rows.count for part in self._parts)
+
+    @property
+    def shards(self) -> int:
+        return sum(isinstance(part.rows, Shard) for part in self._parts)
+
+    @property
+    def clock(self) -> int:
+        """The sequence number of the last row that queries see."""
+        return self._parts[-1].rows.upto
+
+    def search(self, vector: Vector, k: int) -> list[Near]:
+        """The *k* nearest pictures, best first."""
+        parts = self._parts
+        found = [near for part in parts for near in part.rows.search(vector, k)]
+        return heapq.nlargest(k, found, key=lambda near: near.score)
+
+    # Asked from the ingest thread alone
+
+    @property
+    def sealing(self) -> bool:
+        """Whether a child is at work, so that `checkpoint` wants to be called soon."""
+        return self._sealing is not None
+
+    def apply(self, rows: Sequence[VectorRow]) -> None:
+        """Make committed rows findable."""
+        buffer = self._parts[-1].rows
+        assert isinstance(buffer, Segment)
+        buffer.add_rows(list(rows))
+
+    def checkpoint(self) -> None:
+        """One step of sealing, without waiting: begin a job, or publish the one that ended."""
+        if self._sealing is None:
+            job = plan([part.rows for part in self._parts], self._seal_at, self._shard_size)
+            if job is not None and self._failed_seals < MAX_FAILED_SEALS:
+                self._begin(job)
+        elif self._sealing[2].poll() is not None:
+            self._finish(*self._sealing)
+
+    def close(self) -> None:
+        """Stop a child that is sealing; what it made is swept at the next start."""
+        if self._sealing is not None:
+            self._sealing[2].kill()
+            self._sealing[2].wait()
+
+    # Opening
+
+    def _opened(self) -> tuple[Part, ...]:
+        ranges = generation.read(self._folder)
+        generation.sweep(self._folder, ranges)
+        parts = [Part(r.file, self._shard_or_stand_in(r)) for r in ranges]
+        start = ranges[-1].upto if ranges else 0
+        return (*parts, Part("", self._segment(start, 2**62)))
+
+    def _shard_or_stand_in(self, r: Range) -> Shard | Segment:
+        try:
+            shard = Shard(os.path.join(self._folder, r.file), self._fingerprint, self._dimension)
+            if (shard.after, shard.upto) == (r.after, r.upto):
+                return shard
+            log.warning("shard %s covers other rows than its manifest says", r.file)
+        except Damaged as error:
+            log.warning("rebuilding a shard from the catalogue: %s", error)
+        self.damaged += 1
+        segment = self._segment(r.after, r.upto)
+        segment.upto = r.upto
+        return segment
+
+    def _segment(self, after: int, upto: int) -> Segment:
+        segment = Segment(self._dimension, after)
+        for seqs, ids, rows in self._reader.vectors(self._model_id, after, upto):
+            segment.add(ids, rows, seqs[-1])
+        return segment
+
+    # Sealing
+
+    def _begin(self, job: Job) -> None:
+        name = f"{job.after}-{job.upto}-{secrets.token_hex(4)}.shard"
+        path = os.path.join(self._folder, name)
+        child = sealer.start(self._catalogue, self._model_id, self._fingerprint, job.after, job.upto, path)
+        self._sealing = (job, name, child)
+
+    def _finish(self, job: Job, name: str, child: subprocess.Popen[bytes]) -> None:
+        self._sealing = None
+        try:
+            if child.returncode != 0:
+                raise Damaged(f"the sealer ended with {child.returncode}")
+            sealed = Part(name, Shard(os.path.join(self._folder, name), self._fingerprint, self._dimension))
+            parts = self._with(sealed, job)
+            ranges = tuple(Range(p.file, p.rows.after, p.rows.upto) for p in parts[:-1])
+            generation.publish(self._folder, ranges)
+        except (Damaged, OSError) as error:
+            self._failed_seals += 1
+            log.warning("sealing failed, the rows go on being searched exactly: %s", error)
+            return
+        self._failed_seals = 0
+        self._parts = parts
+        with contextlib.suppress(OSError):
+            generation.sweep(self._folder, ranges)
+
+    def _with(self, sealed: Part, job: Job) -> tuple[Part, ...]:
+        """The parts with *sealed* in the place of those it covers."""
+        before = [p for p in self._parts[:-1] if p.rows.upto <= job.after]
+        behind = [p for p in self._parts[:-1] if p.rows.after >= job.upto]
+        buffer = self._parts[-1]
+        if buffer.rows.after < job.upto:
+            buffer = Part("", self._segment(job.upto, 2**62))
+        return (*before, sealed, *behind, buffer)
+
+
+def plan(parts: Sequence[Shard | Segment], seal_at: int, shard_size: int) -> Job | None:
+    """What to seal next: a stand-in, the last segment when it is full, or a run of small shards into one."""
+    *sealed, buffer = parts
+    for part in sealed:
+        if isinstance(part, Segment) and part.count:
+            return Job(part.after, part.upto)
+    if buffer.count >= seal_at:
+        return Job(buffer.after, buffer.upto)
+    run: list[Shard | Segment] = []
+    for part in reversed(sealed):
+        if sum(p.count for p in run) + part.count > shard_size:
+            break
+        run.insert(0, part)
+    return Job(run[0].after, run[-1].upto) if len(run) >= MERGE_RUN else None

@@ -1,0 +1,228 @@
+"""The writer's folders and files: what the scanner compares the disk with, and how it says what changed.
+
+Runs on the ingest thread, inside the catalogue's transaction. Looks at no disk and decides nothing: which
+file is new, changed or gone is decided in ingest/scan.py.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from kadrd.values import Root, Stat, State, Waiting
+
+
+class KnownFile(NamedTuple):
+    """A file as the catalogue remembers it."""
+
+    file_id: int
+    stat: Stat
+    state: State
+
+
+class KnownFolder(NamedTuple):
+    """A folder as the catalogue remembers it."""
+
+    id: int
+    root_id: int
+    path: bytes
+    present: bool
+    files: dict[bytes, KnownFile]
+    subfolders: frozenset[bytes]
+
+
+class Tree:
+    """Folders and files of all roots. Its owner is the ingest thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._run = connection.execute
+        self._run_many = connection.executemany
+        self._ticket: int = self._run("SELECT coalesce(max(ticket), 0) FROM files").fetchone()[0]
+
+    @property
+    def ticket(self) -> int:
+        """The last ticket given; a file that waits with a later one changed later."""
+        return self._ticket
+
+    def next_ticket(self) -> int:
+        """A number that no earlier change has."""
+        self._ticket += 1
+        return self._ticket
+
+    # Roots
+
+    def roots(self) -> list[Root]:
+        rows = self._run("SELECT id, path, inode, online FROM roots ORDER BY path")
+        return [Root(id_, path, inode, bool(online)) for id_, path, inode, online in rows]
+
+    def add_root(self, path: bytes, inode: int) -> Root:
+        """The new root at *path*. Roots below it become part of it: their files are kept, and not read again."""
+        inside = [root for root in self.roots() if root.path.startswith(path.rstrip(b"/") + b"/")]
+        self._run("INSERT INTO roots (path, inode) VALUES (?, ?)", (path, inode))
+        root = next(root for root in self.roots() if root.path == path)
+        for child in inside:
+            self._run("UPDATE folders SET root_id = ? WHERE root_id = ?", (root.id, child.id))
+            self._run("DELETE FROM roots WHERE id = ?", (child.id,))
+        return root
+
+    def remove_root(self, root_id: int) -> int:
+        """Forget the root and its files; vectors stay for a while. Gives the number of files."""
+        count: int = self._run(
+            "SELECT count(*) FROM files JOIN folders ON folders.id = folder_id WHERE root_id = ?", (root_id,)
+        ).fetchone()[0]
+        self._run("DELETE FROM roots WHERE id = ?", (root_id,))
+        return count
+
+    def set_online(self, root_id: int, online: bool) -> None:
+        self._run("UPDATE roots SET online = ? WHERE id = ?", (online, root_id))
+
+    def set_inode(self, root_id: int, inode: int) -> None:
+        self._run("UPDATE roots SET inode = ? WHERE id = ?", (inode, root_id))
+
+    def has_files(self, root_id: int) -> bool:
+        """Whether anything is remembered of the root."""
+        query = "SELECT 1 FROM files JOIN folders ON folders.id = folder_id WHERE root_id = ? LIMIT 1"
+        return self._run(query, (root_id,)).fetchone() is not None
+
+    # One folder
+
+    def folder(self, path: bytes) -> KnownFolder | None:
+        """The folder *path*, its files and the names of its subfolders."""
+        row = self._run("SELECT id, root_id, present FROM folders WHERE path = ?", (path,)).fetchone()
+        if row is None:
+            return None
+        files = {
+            name: KnownFile(id_, Stat(size, mtime, ctime, inode), State(state))
+            for id_, name, size, mtime, ctime, inode, state in self._run(
+                "SELECT id, name, size, mtime_ns, ctime_ns, inode, state FROM files WHERE folder_id = ?", (row[0],)
+            )
+        }
+        children = self._run("SELECT path FROM folders WHERE parent_id = ? AND present", (row[0],))
+        names = frozenset(child.rpartition(b"/")[2] for (child,) in children)
+        return KnownFolder(row[0], row[1], path, bool(row[2]), files, names)
+
+    def add_folder(self, root_id: int, path: bytes) -> KnownFolder:
+        """The folder *path*, made known or present again. Its parent may not be known: then it is a root's top."""
+        parent = self._run("SELECT id FROM folders WHERE path = ?", (path.rpartition(b"/")[0],)).fetchone()
+        self._run(
+            "INSERT INTO folders (root_id, parent_id, path) VALUES (?, ?, ?) "
+            "ON CONFLICT (path) DO UPDATE SET present = 1, root_id = excluded.root_id, parent_id = excluded.parent_id",
+            (root_id, parent[0] if parent else None, path),
+        )
+        known = self.folder(path)
+        assert known is not None
+        return known
+
+    def folder_gone(self, path: bytes) -> None:
+        """Nothing is left of the folder *path*: every file in and below it is missing."""
+        below, beyond = path + b"/", path + b"0"  # "0" follows "/": the range of all paths below
+        self._run("UPDATE folders SET present = 0 WHERE path = ? OR (path > ? AND path < ?)", (path, below, beyond))
+        self._run(
+            "UPDATE files SET state = ?, missing_since = ? WHERE state != ? AND folder_id IN "
+            "(SELECT id FROM folders WHERE path = ? OR (path > ? AND path < ?))",
+            (State.MISSING, time.time(), State.MISSING, path, below, beyond),
+        )
+
+    # Files of one folder
+
+    def add_files(self, folder_id: int, files: Iterable[tuple[bytes, Stat]]) -> list[int]:
+        """New files, waiting to be looked into. Gives their ids."""
+        ids = []
+        for name, stat in files:
+            cursor = self._run(
+                "INSERT INTO files (folder_id, name, size, mtime_ns, ctime_ns, inode, state, ticket) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (folder_id, name, *stat, State.PENDING, self.next_ticket()),
+            )
+            assert cursor.lastrowid is not None
+            ids.append(cursor.lastrowid)
+        return ids
+
+    def files_changed(self, files: Iterable[tuple[int, Stat]]) -> None:
+        """Files to look into again. What is known of them still answers until then."""
+        self._run_many(
+            "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, state = ?, ticket = ?, "
+            "missing_since = NULL WHERE id = ?",
+            [(*stat, State.PENDING, self.next_ticket(), file_id) for file_id, stat in files],
+        )
+
+    def files_back(self, file_ids: Iterable[int]) -> None:
+        """Missing files that are there again, unchanged."""
+        self._run_many(
+            "UPDATE files SET state = CASE WHEN picture_id IS NOT NULL THEN ? WHEN reason IS NOT NULL THEN ? "
+            "ELSE ? END, ticket = ?, missing_since = NULL WHERE id = ?",
+            [(State.INDEXED, State.FAILED, State.PENDING, self.next_ticket(), file_id) for file_id in file_ids],
+        )
+
+    def files_gone(self, file_ids: Iterable[int]) -> None:
+        """Files that a scan did not find; they answer no more, and are deleted when a later look agrees."""
+        now = time.time()
+        self._run_many(
+            "UPDATE files SET state = ?, missing_since = ? WHERE id = ? AND state != ?",
+            [(State.MISSING, now, file_id, State.MISSING) for file_id in file_ids],
+        )
+
+    # Work and its end
+
+    def waiting(self, limit: int, after: int = 0) -> list[Waiting]:
+        """Files to look into with a ticket later than *after*, the longest waiting first; none of an offline root."""
+        rows = self._run(
+            "SELECT files.id, folders.path || '/' || name, size, mtime_ns, ctime_ns, files.inode, ticket "
+            "FROM files JOIN folders ON folders.id = folder_id JOIN roots ON roots.id = root_id "
+            "WHERE state = 0 AND online AND ticket > ? ORDER BY ticket LIMIT ?",
+            (after, limit),
+        )
+        # `||` gives TEXT that need not be UTF-8, so it is read as bytes (catalogue.py sets text_factory).
+        return [Waiting(id_, path, Stat(size, mtime, ctime, inode), t) for id_, path, size, mtime, ctime, inode, t in rows]
+
+    def retry(self, path: bytes) -> int:
+        """Give every failed file in or below *path* (empty: everywhere) another try. Gives their number."""
+        keys = "SELECT file_key FROM files JOIN folders ON folders.id = folder_id WHERE state = 2 AND file_key IS NOT NULL"
+        where, values = _within(path)
+        for table in ("failures", "trials"):
+            self._run(f"DELETE FROM {table} WHERE file_key IN ({keys} AND {where})", values)  # noqa: S608 - constants
+        failed = self._run(
+            f"SELECT files.id FROM files JOIN folders ON folders.id = folder_id WHERE state = 2 AND {where}",  # noqa: S608
+            values,
+        ).fetchall()
+        self._run_many(
+            "UPDATE files SET state = 0, reason = NULL, sentence = NULL, ticket = ? WHERE id = ?",
+            [(self.next_ticket(), id_) for (id_,) in failed],
+        )
+        return len(failed)
+
+    def long_missing(self, before: float, limit: int) -> list[tuple[int, bytes, int]]:
+        """(file id, path, root id) of files missing since before *before* whose root is online."""
+        return self._run(
+            "SELECT files.id, folders.path || '/' || name, root_id FROM files JOIN folders ON folders.id = folder_id "
+            "JOIN roots ON roots.id = root_id WHERE state = 3 AND online AND missing_since < ? LIMIT ?",
+            (before, limit),
+        ).fetchall()
+
+    def share_missing(self, root_id: int) -> tuple[int, int]:
+        """(missing, all) files of a root."""
+        row: tuple[int, int] = self._run(
+            "SELECT coalesce(sum(state = 3), 0), count(*) FROM files JOIN folders ON folders.id = folder_id "
+            "WHERE root_id = ?",
+            (root_id,),
+        ).fetchone()
+        return row
+
+    def forget(self, file_ids: Iterable[int]) -> None:
+        """Delete files that are gone for good, and folders that are gone and hold nothing."""
+        self._run_many("DELETE FROM files WHERE id = ?", [(file_id,) for file_id in file_ids])
+        self._run(
+            "DELETE FROM folders WHERE NOT present AND NOT EXISTS (SELECT 1 FROM files WHERE folder_id = folders.id) "
+            "AND NOT EXISTS (SELECT 1 FROM folders AS child WHERE child.parent_id = folders.id)"
+        )
+
+
+def _within(path: bytes) -> tuple[str, tuple[bytes, ...]]:
+    """SQL that holds for files in the folder *path* or below it, or that are *path*; everything when empty."""
+    if not path:
+        return "1", ()
+    sql = "(folders.path = ? OR (folders.path > ? AND folders.path < ?) OR (folders.path = ? AND name = ?))"
+    folder, _, name = path.rpartition(b"/")
+    return sql, (path, path + b"/", path + b"0", folder, name)

@@ -1,0 +1,107 @@
+"""The nouns that travel between the parts. Frozen, named, no behaviour beyond their own fields."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+"""(dimension,), unit norm."""
+
+Matrix = NDArray[np.float32]
+"""(n, dimension), every row of unit norm."""
+
+Pixels = NDArray[np.uint8]
+"""(side, side, 3), upright, sRGB."""
+
+
+class Stat(NamedTuple):
+    """What tells cheaply whether a file is still the one we read. The device is left out: it changes at reboot."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+class State(IntEnum):
+    """What the catalogue knows of a file."""
+
+    PENDING = 0
+    INDEXED = 1
+    FAILED = 2
+    MISSING = 3
+
+
+class Waiting(NamedTuple):
+    """A file that has to be looked into."""
+
+    file_id: int
+    path: bytes
+    stat: Stat
+    ticket: int
+
+
+class Digest(NamedTuple):
+    """The two identities of what a file holds, and the stat that was true while it was read."""
+
+    file_key: bytes
+    essence_key: bytes
+    stat: Stat
+
+
+class Moving(NamedTuple):
+    """The file changed while it was read, or between the scan and the reading: ask again later."""
+
+    stat: Stat | None
+
+
+class Skipped(NamedTuple):
+    """Why a file has no vector: a stable reason, and a sentence for people."""
+
+    reason: str
+    sentence: str
+
+
+class Encoded(NamedTuple):
+    """A picture's shape, and its vector for each model asked for (by fingerprint)."""
+
+    width: int
+    height: int
+    format: str
+    vectors: dict[str, Vector]
+
+
+class VectorRow(NamedTuple):
+    """One committed vector. `seq` only grows: the index replays from the last one it holds."""
+
+    seq: int
+    picture_id: int
+    vector: Vector
+
+
+class Near(NamedTuple):
+    """A picture and its cosine to the query."""
+
+    picture_id: int
+    score: float
+
+
+class Root(NamedTuple):
+    """A folder that the user asked to watch. Offline means its disk is away: nothing is forgotten."""
+
+    id: int
+    path: bytes
+    inode: int
+    online: bool
+
+
+class Problem(NamedTuple):
+    """Something that verify or doctor found. `kind` is stable, the sentence is for people."""
+
+    kind: str
+    sentence: str
+    path: bytes = b""

@@ -1,0 +1,195 @@
+"""The documents say what the code does: every example is read, every name is looked for."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from kadr import arguments, manual, output, table
+from kadr.protocol import errors, frames, messages
+from kadr.protocol.errors import BY_CODE
+from kadr.protocol.messages import REQUESTS, End, Err, Hello, Hit, Item, Progress, Welcome
+
+TOP = Path(__file__).parent.parent
+PROTOCOL = (TOP / "docs" / "protocol.md").read_text(encoding="utf-8")
+README = TOP / "README.md"
+
+
+class Example(NamedTuple):
+    arrow: str
+    words: list[str]
+    message: dict[str, Any]
+
+
+def example(block: str) -> Example:
+    first, _, body = block.partition("\n")
+    arrow, *words = first.split()
+    return Example(arrow, words, json.loads(body, object_hook=with_bytes))
+
+
+def with_bytes(value: dict[str, Any]) -> Any:
+    return value["$bytes"].encode("utf-8", "surrogateescape") if value.keys() == {"$bytes"} else value
+
+
+EXAMPLES = [
+    example(block) for block in re.findall(r"^```json\n(.*?)^```$", PROTOCOL, re.MULTILINE | re.DOTALL)
+]
+ASKED = [shown for shown in EXAMPLES if shown.arrow == "->"]
+TOLD = [shown for shown in EXAMPLES if shown.arrow == "<-"]
+
+
+def titled(shown: Example) -> str:
+    return " ".join([shown.arrow, *shown.words])
+
+
+def test_the_examples_are_found():
+    """Every fenced example says which way it goes."""
+    assert len(ASKED) + len(TOLD) == len(EXAMPLES) >= 2 * (len(REQUESTS) + 1)
+
+
+@pytest.mark.parametrize("shown", ASKED, ids=titled)
+def test_examples_of_requests(shown):
+    """The daemon understands each documented request, and no parameter in it is made up."""
+    frame = frames.encode(shown.message, frames.REQUEST_LIMIT)
+    message = frames.decode(frame[4:])
+    (op,) = shown.words
+    assert message["op"] == op
+    if op == "hello":
+        assert len(frame) - 4 <= frames.HELLO_LIMIT
+        assert messages.hello(messages.fields(Hello, message)) == message
+        return
+    id_, request, deadline = messages.read_request(message)
+    sent = messages.request(id_, request, deadline)
+    assert message.keys() <= sent.keys()
+    assert message.get("p", {}).items() <= sent["p"].items()
+
+
+@pytest.mark.parametrize("shown", TOLD, ids=titled)
+def test_examples_of_replies(shown):
+    """A client understands each documented reply, and its kind is the one that is announced."""
+    message = frames.decode(frames.encode(shown.message)[4:])
+    kind, op = shown.words
+    assert op in {*REQUESTS, "hello"}
+    assert message["k"] == kind
+    id_, reply = messages.read_reply(message)
+    assert isinstance(reply, {"item": Item, "progress": Progress, "end": End, "err": Err}[kind])
+    assert messages.reply(id_, reply) == message
+    if isinstance(reply, Item):
+        assert [messages.fields(Hit, row)._asdict() for row in reply.rows] == reply.rows
+    if isinstance(reply, Err):
+        assert type(reply.error) is BY_CODE[message["code"]]
+        assert message["act"] == type(reply.error).act
+    if (kind, op) == ("end", "hello"):
+        assert messages.fields(Welcome, reply.body)._asdict() == reply.body
+        assert set(reply.body["caps"]) == set(messages.CAPABILITIES)
+
+
+@pytest.mark.parametrize("op", REQUESTS)
+def test_every_request_is_documented(op):
+    """A request has a section, an example and an example of its end."""
+    assert f"\n### {op}\n" in PROTOCOL
+    assert [op] in [shown.words for shown in ASKED]
+    assert ["end", op] in [shown.words for shown in TOLD]
+
+
+@pytest.mark.parametrize("kind", REQUESTS.values(), ids=REQUESTS)
+def test_every_parameter_is_documented(kind):
+    """The sections name every parameter."""
+    section = PROTOCOL.split(f"\n### {kind.__name__.lower()}\n")[1].split("\n### ")[0]
+    if kind is messages.Similar:
+        section += PROTOCOL.split("\n### search\n")[1].split("\n### ")[0]
+    for name in kind._fields:
+        assert f'"{name}"' in section or f"`{name}`" in section
+
+
+@pytest.mark.parametrize(
+    "op", ["search", "status", "verify", "sync", "roots", "add", "remove", "rescan", "doctor"]
+)
+def test_the_golden_ends_are_the_documented_ones(op):
+    """The keys of the documented end are the keys of the golden frame."""
+    golden = (TOP / "tests" / "golden" / "frames" / f"reply-end-{op}.hex").read_text(encoding="ascii")
+    documented = next(shown.message for shown in TOLD if shown.words == ["end", op])
+    assert frames.decode(bytes.fromhex(golden)[4:]).keys() == documented.keys()
+
+
+def test_the_bytes_of_a_frame():
+    """The frame that is shown byte for byte is the one that the code writes."""
+    (shown,) = re.findall(r"^```hex\n(.*?)^```$", PROTOCOL, re.MULTILINE | re.DOTALL)
+    assert bytes.fromhex(shown) == frames.encode(messages.request(1, messages.Ping()))
+
+
+@pytest.mark.parametrize("code", BY_CODE)
+def test_every_error_code_is_documented(code):
+    """The table has every code, with the exit code that it becomes."""
+    assert re.search(rf"^\| `{code}` \|[^|]+\| {BY_CODE[code].exit_code} \|$", PROTOCOL, re.MULTILINE)
+
+
+def test_no_error_code_is_invented():
+    """The table has no code that the programs do not know."""
+    assert set(re.findall(r"^\| `([a-z-]+)` \|[^|]+\| \d+ \|$", PROTOCOL, re.MULTILINE)) == set(BY_CODE)
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("before hello", f"{frames.HELLO_LIMIT // 1024} KiB"),
+        ("payload of a request", f"{frames.REQUEST_LIMIT // 1024} KiB"),
+        ("payload of a reply", f"{frames.REPLY_LIMIT // 2**20} MiB"),
+        ("nesting", str(frames.DEPTH_LIMIT)),
+    ],
+)
+def test_limits_are_documented(words, value):
+    """The limits of the table are those of the code."""
+    assert re.search(rf"^\| [^|]*{words}[^|]* \| {value} \|$", PROTOCOL, re.MULTILINE)
+
+
+def test_the_limits_of_a_session_are_documented():
+    """What the daemon's sessions enforce is what the table says."""
+    session = pytest.importorskip("kadrd.serve.session", reason="needs the daemon")
+    for words, value in (
+        ("requests under way", f"{session.IN_FLIGHT}"),
+        ("time for hello", f"{session.HELLO_SECONDS:.0f} s"),
+        ("time for a frame", f"{session.FRAME_SECONDS:.0f} s"),
+        ("time without a request", f"{session.IDLE_SECONDS / 60:.0f} min"),
+        ("leave a reply unread", f"{session.STALL_SECONDS:.0f} s"),
+    ):
+        assert re.search(rf"^\| [^|]*{words}[^|]* \| {value} \|$", PROTOCOL, re.MULTILINE), words
+
+
+@pytest.mark.skipif(not README.exists(), reason="there is no README yet")
+@pytest.mark.parametrize("verb", table.VERBS)
+def test_the_readme_names_every_verb(verb):
+    """A user finds every verb in the README."""
+    assert f"kadr {verb}" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not README.exists(), reason="there is no README yet")
+@pytest.mark.parametrize("code", manual.EXIT_CODES)
+def test_the_readme_has_every_exit_code(code):
+    """The README's table has every exit code."""
+    assert re.search(rf"^\| `?{code}`? +\|", README.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_help_has_every_exit_code():
+    """The exit codes of the help are those that errors and verbs can end with."""
+    used = {kind.exit_code for kind in BY_CODE.values()}
+    named = {
+        errors.FOUND,
+        errors.NOTHING,
+        errors.USAGE,
+        errors.UNREACHABLE,
+        errors.FAILED,
+        errors.INTERRUPTED,
+    }
+    assert used <= named == set(manual.EXIT_CODES)
+
+
+@pytest.mark.parametrize("module", [frames, output, arguments], ids=lambda module: module.__name__)
+def test_docstrings_are_true(module):
+    """Examples in docstrings give what they show."""
+    assert doctest.testmod(module).failed == 0

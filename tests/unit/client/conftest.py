@@ -1,0 +1,193 @@
+"""The seam of the client's tests: a scripted daemon on a real socket, and the command as people type it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from kadr import cli
+from kadr.protocol import messages, paths
+from kadr.protocol.errors import KadrError
+from kadr.protocol.frames import REQUEST_LIMIT, FrameReader, encode
+from kadr.protocol.messages import CAPABILITIES, End, Err, Reply, Welcome
+
+HANG_UP = "hang up"
+SILENCE = "silence"
+Step = Reply | bytes | str
+
+WELCOME = Welcome(
+    1,
+    "kadrd/0.1.0",
+    "instance-1",
+    list(CAPABILITIES),
+    {"request": REQUEST_LIMIT},
+    {"name": "mini", "dim": 256},
+    [],
+)
+
+
+class ScriptedDaemon:
+    """Answers every op with what the test said, on a real Unix socket; remembers what it was asked.
+
+    `on(op, *steps)` adds one answer; the last one of an op is given again and again. A step is a reply,
+    raw bytes, HANG_UP (close) or SILENCE (say nothing more to this request).
+    """
+
+    def __init__(self, path: str) -> None:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        self.path = path
+        self.requests: list[Any] = []
+        self.deadlines: list[int] = []
+        self.hellos: list[dict[str, Any]] = []
+        self.heard = threading.Event()
+        """set at the first request that is answered with silence"""
+        self.stops = True
+        self._script: dict[str, list[tuple[Step, ...]]] = {}
+        self._stopping = False
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen(8)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def on(self, op: str, *steps: Step) -> None:
+        self._script.setdefault(op, []).append(steps)
+
+    def replace(self, op: str, *steps: Step) -> None:
+        self._script[op] = [steps]
+
+    def close(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            with (
+                socket.socket(socket.AF_UNIX) as knock,
+                contextlib.suppress(OSError),
+            ):  # it may be gone by now
+                knock.connect(self.path)
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        with self._listener:
+            while True:
+                connection, _ = self._listener.accept()
+                with connection:
+                    if not self._stopping:
+                        self._attend(connection)
+                if self._stopping:
+                    os.unlink(self.path)
+                    return
+
+    def _attend(self, connection: socket.socket) -> None:
+        reader = FrameReader(REQUEST_LIMIT)
+        try:
+            while True:
+                while (message := reader.next()) is None:
+                    data = connection.recv(65536)
+                    if not data:
+                        return
+                    reader.feed(data)
+                if not self._answer(connection, message):
+                    return
+        except OSError:
+            return
+
+    def _answer(self, connection: socket.socket, message: dict[str, Any]) -> bool:
+        if message["op"] == "hello":
+            self.hellos.append(message)
+            id_ = 0
+        else:
+            id_, request, deadline = messages.read_request(message)
+            self.requests.append(request)
+            self.deadlines.append(deadline)
+        for step in self._next(message["op"]):
+            if step == HANG_UP:
+                return False
+            if step == SILENCE:
+                self.heard.set()
+                return True
+            frame = step if isinstance(step, bytes) else encode(messages.reply(id_, step))  # type: ignore[arg-type]
+            connection.sendall(frame)
+        if message["op"] == "stop" and self.stops:
+            self._stopping = True
+            return False
+        return True
+
+    def _next(self, op: str) -> tuple[Step, ...]:
+        script = self._script.get(op)
+        if op == "hello" and not script:
+            return (End(WELCOME._asdict()),)
+        if not script:
+            return (Err(KadrError(why=f"the test says nothing about {op}")),)
+        return script.pop(0) if len(script) > 1 else script[0]
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A KADR_HOME with a name short enough for a socket."""
+    folder = tempfile.mkdtemp(prefix="kadr-", dir="/tmp")
+    monkeypatch.setenv("KADR_HOME", folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def seam():
+    """The words of a script: HANG_UP, SILENCE, WELCOME."""
+    return sys.modules[ScriptedDaemon.__module__]
+
+
+@pytest.fixture
+def daemon(home: str) -> Iterator[ScriptedDaemon]:
+    scripted = ScriptedDaemon(paths.current().socket)
+    yield scripted
+    scripted.close()
+
+
+class Ran(NamedTuple):
+    code: int
+    out: bytes
+    err: str
+
+
+@pytest.fixture
+def kadr(capfdbinary: pytest.CaptureFixture[bytes]):
+    """The command in this process: kadr("status", "--json") -> exit code, stdout, stderr."""
+
+    def run(*argv: str) -> Ran:
+        capfdbinary.readouterr()
+        code = cli.main(argv)
+        out, err = capfdbinary.readouterr()
+        return Ran(code, out, err.decode())
+
+    return run
+
+
+@pytest.fixture
+def spawn():
+    """The command as a process of its own, for signals, pipes and terminals."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begin(*argv: str | bytes, **how: Any) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kadr", *argv],
+            **({"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe} | how),
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
