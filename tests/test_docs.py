@@ -84,7 +84,7 @@ def test_examples_of_replies(shown):
     if isinstance(reply, Err):
         assert type(reply.error) is BY_CODE[message["code"]]
         assert message["act"] == type(reply.error).act
-    if (kind, op) == ("end", "hello"):
+    if isinstance(reply, End) and op == "hello":
         assert messages.fields(Welcome, reply.body)._asdict() == reply.body
         assert set(reply.body["caps"]) == set(messages.CAPABILITIES)
 

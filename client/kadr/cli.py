@@ -7,16 +7,16 @@ in verbs.py, so that a search does not load them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kadr import output
-from kadr.arguments import Asked, parse
+from kadr.arguments import DEFAULT, Asked, parse
 from kadr.asking import absolute, connect, seconds
 from kadr.connection import Connection, row_as
 from kadr.output import count, talk
 from kadr.protocol.errors import FAILED, FOUND, INTERRUPTED, NOTHING, KadrError, Usage
-from kadr.protocol.messages import End, Hit, Item, Roots, Search, Similar
+from kadr.protocol.messages import End, Hit, Item, Reply, Roots, Search, Similar
 from kadr.table import DEFAULT_LIMIT
 
 
@@ -42,14 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(asked: Asked) -> int:
-    if "help" in asked.options or not (asked.operands or asked.options or asked.verb != "search"):
+    if "help" in asked.options or not (asked.operands or asked.options or asked.verb != DEFAULT):
         from kadr import manual  # late: a search needs no help
 
         return manual.show(asked)
-    if asked.verb == "search":
-        return do_search(asked)
-    if asked.verb == "similar":
-        return do_similar(asked)
+    finding = {"search": do_search, "similar": do_similar}
+    if asked.verb in finding:
+        return finding[asked.verb](asked)
     from kadr import verbs  # late: a search needs none of them
 
     return verbs.run(asked)
@@ -82,7 +81,7 @@ def _find(asked: Asked, request: Search | Similar) -> int:
     line = output.hit_writer(as_json="json" in asked.options, null="null" in asked.options)
     found = 0
     with connect(asked) as connection:
-        for reply in connection.ask(request, 0 if request.sync else seconds(asked)):
+        for reply in _replies(connection, request, asked):
             if isinstance(reply, Item):
                 for row in reply.rows:
                     output.write(line(row_as(Hit, row)))
@@ -93,6 +92,14 @@ def _find(asked: Asked, request: Search | Similar) -> int:
         if not found:
             _explain(connection, asked)
     return FOUND if found else NOTHING
+
+
+def _replies(connection: Connection, request: Search | Similar, asked: Asked) -> Iterator[Reply]:
+    if not request.sync:
+        return connection.ask(request, seconds(asked))
+    from kadr.progress import shown  # late: only --sync waits for long
+
+    return shown(connection.ask(request, seconds(asked, default=0)))
 
 
 def _remark(end: dict[str, Any]) -> None:

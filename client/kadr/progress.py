@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import Self
 
-from kadr.protocol.messages import Progress
+from kadr.protocol.messages import Progress, Reply
 
 # The rate is that of the recent past: one slow disk at the start should not be felt for an hour.
 WINDOW_SECONDS = 20.0
@@ -71,6 +72,17 @@ def span(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def shown(replies: Iterator[Reply]) -> Iterator[Reply]:
+    """*replies* without their progress, which is drawn instead."""
+    with ProgressLine() as line:
+        for reply in replies:
+            if isinstance(reply, Progress):
+                line.show(reply)
+            else:
+                line.wipe()
+                yield reply
+
+
 class ProgressLine:
     """Redraws one line of stderr. Use as a context, so that the line is wiped at the end."""
 
@@ -83,9 +95,7 @@ class ProgressLine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self.wipe()
 
     def show(self, progress: Progress) -> None:
         now = time.monotonic()
@@ -94,6 +104,12 @@ class ProgressLine:
         self._drawn = now
         sys.stderr.write("\r" + self._meter.line(progress, now, _columns() - 1) + "\x1b[K")
         sys.stderr.flush()
+
+    def wipe(self) -> None:
+        if self._drawn:
+            self._drawn = 0.0
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def _columns() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kadr.connection import Connection, NotRunning
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
+LOG_BYTES = 4 * 2**20
 # What `kadrd run` exits with when another one holds the lock: that one is starting or stopping (sysexits.h).
 TRY_AGAIN = 75
 _PAUSE = 0.02
@@ -41,6 +43,7 @@ def start(paths: Paths) -> Connection:
     """Start the daemon and wait until it answers hello. Raises CannotStart with what the daemon said last."""
     began = time.monotonic()
     said_so = False
+    _keep_small(paths.log)
     offset = _size(paths.log)
     process = _spawn(paths)
     while True:
@@ -107,6 +110,13 @@ def _spawn(paths: Paths) -> Popen[bytes]:
         raise CannotStart(why=f"{sys.executable} does not run ({error.strerror})") from None
     finally:
         os.close(log)
+
+
+def _keep_small(log: str) -> None:
+    """Begin a new log when the old one has grown; one old one is kept."""
+    if _size(log) > LOG_BYTES:
+        with suppress(OSError):  # whether the folder can be written is said when the daemon is spawned
+            os.replace(log, f"{log}.old")
 
 
 def _size(path: str) -> int:

@@ -16,13 +16,12 @@ from kadr.connection import Connection, NotRunning
 from kadr.doctor import own_checks
 from kadr.output import count, talk, visible
 from kadr.pages import Check
-from kadr.progress import ProgressLine
+from kadr.progress import shown
 from kadr.protocol.errors import FAILED, FOUND, INTERRUPTED, KadrError
 from kadr.protocol.messages import (
     Add,
     Doctor,
     End,
-    Progress,
     Remove,
     Rescan,
     Roots,
@@ -151,12 +150,9 @@ def _wait(connection: Connection, asked: Asked) -> int:
 def _watch(connection: Connection, request: tuple[Any, ...], wait: float) -> dict[str, Any]:
     """The End of *request*, its progress shown on the way."""
     body: dict[str, Any] = {}
-    with ProgressLine() as line:
-        for reply in connection.ask(request, wait):
-            if isinstance(reply, Progress):
-                line.show(reply)
-            elif isinstance(reply, End):
-                body = reply.body
+    for reply in shown(connection.ask(request, wait)):
+        if isinstance(reply, End):
+            body = reply.body
     return body
 
 

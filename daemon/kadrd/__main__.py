@@ -7,7 +7,6 @@ import asyncio
 import logging
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,7 +67,7 @@ def run() -> int:
     from kadrd import config, service
     from kadrd.embed.errors import ModelError
     from kadrd.serve.listener import AlreadyRunning, UnsafeFolder
-    from kadrd.store.schema import NotACatalogue, SchemaTooNew
+    from kadrd.store.schema import CatalogueError, NotACatalogue, SchemaTooNew
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
@@ -87,7 +86,7 @@ def run() -> int:
         return _fail(f"{error}.", "Move it away; kadr makes a new one and reads the pictures again.", CONFIG)
     except UnsafeFolder as error:
         return _fail(f"{error}.", "Set KADR_HOME or XDG_RUNTIME_DIR to a folder of your own.", CONFIG)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, CatalogueError) as error:
         return _fail(f"The daemon cannot go on: {error}.", "Mend that, then start it again.", FAILED)
     return OK
 

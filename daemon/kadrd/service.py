@@ -182,7 +182,8 @@ class Service:
         assert task is not None
         self._sessions[task] = session
         try:
-            await session.run()
+            with contextlib.suppress(asyncio.CancelledError):  # the daemon stops; asyncio would log a traceback
+                await session.run()
         finally:
             del self._sessions[task]
 

@@ -23,7 +23,7 @@ from kadrd.embed.preprocess import normalised
 from kadrd.embed.quantise import CALIBRATION, HELD_OUT, LEAST, quantised
 from kadrd.embed.runtime import Encoder
 from kadrd.embed.samples import pictures
-from kadrd.embed.tokenizer import Tokenizer, write_clip
+from kadrd.embed.tokenizer import Tokenizer, padding_of, write_clip
 
 __all__ = ["About", "Source", "Trial", "convert"]
 
@@ -131,14 +131,18 @@ def _context(original: Original) -> int:
 
 
 def _pad(original: Original) -> int:
-    known = getattr(getattr(original.tokenizer, "tokenizer", None), "pad_token_id", None)
-    return int(original.text.get("pad_id", 0) if known is None else known)
+    """The number that fills rows: of the tokenizer, else of the tower, else CLIP's."""
+    tokenizer = getattr(original.tokenizer, "tokenizer", None)
+    plan = getattr(getattr(original.network, "text", None), "config", None)
+    known = [getattr(holder, "pad_token_id", None) for holder in (tokenizer, plan)]
+    return int(next((pad for pad in known if pad is not None), original.text.get("pad_id", 0)))
 
 
 def _clean(original: Original) -> str:
     named = original.text.get("tokenizer_kwargs", {}).get("clean")
-    by_class = {"HFTokenizer": "whitespace", "SigLipTokenizer": "canonicalize"}
-    return str(named or by_class.get(type(original.tokenizer).__name__, "lower"))
+    # What open_clip's tokenizers do unless told otherwise.
+    of_hub = "whitespace" if original.text.get("hf_tokenizer_name") else "lower"
+    return str(named or of_hub)
 
 
 # --- tokens ----------------------------------------------------------------------------------------------
@@ -148,6 +152,8 @@ def _write_tokenizer(work: _Work, given: Path | None) -> None:
     path, tokenizer = work.folder / "tokenizer.json", work.original.tokenizer
     if given is not None:
         _copied(given, path)
+        named = padding_of(path)
+        work.facts["text"]["pad"] = work.facts["text"]["pad"] if named is None else named
     elif hasattr(tokenizer, "bpe_ranks"):
         write_clip(list(tokenizer.bpe_ranks), tokenizer.encoder, path)
     else:

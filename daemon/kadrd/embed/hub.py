@@ -26,18 +26,27 @@ def offline_unless_reachable() -> None:
         constants.HF_HUB_OFFLINE = True
 
 
+def offline() -> bool:
+    """Whether downloads are off: by `offline_unless_reachable`, or by the user's own HF_HUB_OFFLINE."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
 def _answers(address: str) -> bool:
-    answered = threading.Event()
+    answers: list[bool] = []
     # A thread, because looking up a name has no time limit of its own.
-    threading.Thread(target=_ask, args=(address, answered), daemon=True).start()
-    return answered.wait(PATIENCE)
+    asking = threading.Thread(target=_ask, args=(address, answers), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return bool(answers)
 
 
-def _ask(address: str, answered: threading.Event) -> None:
+def _ask(address: str, answers: list[bool]) -> None:
     try:
         urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PATIENCE).close()  # noqa: S310
     except urllib.error.HTTPError:
         pass  # A refusal is an answer.
     except (OSError, ValueError):
         return
-    answered.set()
+    answers.append(True)

@@ -33,7 +33,7 @@ KNOWN = (
         "MIT",
         ("en",),
         605,
-        "English queries, the best for its speed",
+        "English queries, more exact than multilingual for these",
     ),
     Known(
         "quality",
@@ -42,7 +42,7 @@ KNOWN = (
         "Apache-2.0",
         ("en", "mul"),
         3_530,
-        "the best answers, many languages, about six times slower to index",
+        "the best answers, many languages, about fourteen times the work a picture",
     ),
 )
 

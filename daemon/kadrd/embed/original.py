@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,10 @@ def load(source: Source) -> Original:
             f"open_clip has no architecture called {source.arch!r}.",
             "Give its configuration with `--config FILE`, or another `--arch`.",
         )
-    if source.weights is None or _on_hub(described["text_cfg"]):
+    parts = _parts_on_hub(source, described["text_cfg"])
+    if parts:
+        _need_transformers()
+    if source.weights is None or any(not Path(part).is_dir() for part in parts):
         hub.offline_unless_reachable()
     weights = source.weights or _downloaded(source)
     tokenizer = None if source.tokenizer else _tokenizer(source)
@@ -118,9 +122,20 @@ def _picture_settings(source: Source) -> dict[str, Any]:
     }
 
 
-def _on_hub(text: dict[str, Any]) -> bool:
-    names = [text.get(key) for key in ("hf_model_name", "hf_tokenizer_name")]
-    return any(name and not Path(name).is_dir() for name in names)
+def _parts_on_hub(source: Source, text: dict[str, Any]) -> list[str]:
+    """Names of what open_clip leaves to transformers: the plan of the text tower, and the tokenizer."""
+    tower, tokenizer = text.get("hf_model_name"), text.get("hf_tokenizer_name")
+    return [str(name) for name in (tower, None if source.tokenizer else tokenizer) if name]
+
+
+def _need_transformers() -> None:
+    """Raises ModelError now, and not after a long download."""
+    try:
+        import_module("transformers")
+    except ImportError as error:
+        raise ModelError(
+            "This model needs the library transformers.", "Install it with `pip install transformers`."
+        ) from error
 
 
 def _downloaded(source: Source) -> Path:
@@ -149,11 +164,10 @@ def _fetched(fetch: Callable[[], Any], what: str, place: str, option: str) -> An
     """What `fetch` brings.  Every failure of it is one of the network or of the place at its other end."""
     try:
         return fetch()
-    except ImportError as error:
-        raise _needs_library(error) from error
     except Exception as error:
+        why = "no answer, or downloads are turned off" if hub.offline() else first_line(error)
         raise DownloadError(
-            f"The {what} could not be downloaded from {place} ({first_line(error)}).",
+            f"The {what} could not be downloaded from {place} ({why}).",
             f"Try again later, or download them on another computer and give them with `{option}`.",
         ) from error
 
@@ -170,8 +184,6 @@ def _network(source: Source, weights: Path, settings: dict[str, Any]) -> Any:
             require_pretrained=True,
             weights_only=True,
         )
-    except ImportError as error:
-        raise _needs_library(error) from error
     except OSError as error:
         # The weights are here: what is missing is the plan of a text tower that is kept on the hub.
         raise DownloadError(
@@ -183,13 +195,6 @@ def _network(source: Source, weights: Path, settings: dict[str, Any]) -> Any:
             f"{weights} does not fit the architecture {source.arch} ({first_line(error)}).",
             "Give the `--arch` that the weights were trained with, or another file.",
         ) from error
-
-
-def _needs_library(error: ImportError) -> ModelError:
-    return ModelError(
-        f"This model needs the library {error.name or 'transformers'}.",
-        'Install it with `pip install "kadr[models]"`.',
-    )
 
 
 def _side(size: Any) -> int:

@@ -64,7 +64,9 @@ class Encoder:
         return self._run("text", self.tokenizer().ids(texts, padded=not self.model.causal))
 
     def warm(self) -> None:
-        """Compiles the towers now, so that the first call does not wait."""
+        """Compiles the towers and reads the tokenizer now, so that the first call does not wait."""
+        if "text" in self._towers:
+            self.tokenizer()
         for tower in self._towers.values():
             tower.ready()
 

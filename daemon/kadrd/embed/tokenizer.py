@@ -42,6 +42,15 @@ class Tokenizer:
         return out
 
 
+def padding_of(path: Path) -> int | None:
+    """The number that a `tokenizer.json` itself names for padding, or None.  Raises ModelError."""
+    backend = _read(path)
+    if backend.padding:
+        return int(backend.padding["pad_id"])
+    found = [backend.token_to_id(name) for name in ("<pad>", "[PAD]")]
+    return next((number for number in found if number is not None), None)
+
+
 def write_clip(merges: Sequence[tuple[str, str]], vocabulary: dict[str, int], into: Path) -> None:
     """Writes the `tokenizer.json` of CLIP's byte-pair encoding from its merges and its vocabulary."""
     backend = Backend(models.BPE(vocab=vocabulary, merges=list(merges), end_of_word_suffix="</w>"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import threading
 import time
 from collections import Counter, deque
@@ -24,6 +23,7 @@ from kadrd.ingest.settle import Settle
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker
 from kadrd.store.catalogue import Catalogue
+from kadrd.store.schema import CatalogueError
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Ingest(threading.Thread):
             try:
                 self._turn()
                 self.trouble = ""
-            except (sqlite3.Error, OSError) as error:
+            except (CatalogueError, OSError) as error:
                 # The disk or the catalogue: nothing is lost, what was not committed is found again by a scan.
                 log.exception("indexing rests for a moment")
                 self.trouble = f"Indexing rests: {error}."
@@ -210,7 +210,7 @@ class Ingest(threading.Thread):
         for fence in list(self._fences):
             if fence.ticket is None and (oldest is None or oldest > fence.number):
                 fence.ticket = self._catalogue.tree.ticket
-                self._settle.hurry()
+                self._settle.hurry(fence.ticket)
             elif fence.ticket is not None and not (first and first[0].ticket <= fence.ticket):
                 self._fences.remove(fence)
                 fence.passed.set_result(None)

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from kadrd.embed.models import Model
-from kadrd.ingest.settle import Settle
+from kadrd.ingest.settle import Settle, age
 from kadrd.ingest.workers import Digested, Worker, WorkerLost
 from kadrd.store.catalogue import MAX_TRIES, Catalogue, Known
 from kadrd.store.shards import Index
-from kadrd.values import Digest, Encoded, Moving, Skipped, VectorRow, Waiting
+from kadrd.values import Digest, Encoded, Moving, Skipped, Stat, VectorRow, Waiting
 
 BATCH_FILES = 32
 BATCH_BYTES = 64 * 1024 * 1024
@@ -126,7 +126,7 @@ class Pipeline:
         new = []
         with self._catalogue.transaction():
             for number, (file, digest) in enumerate(zip(batch, digests, strict=True)):
-                if isinstance(digest, Digest) and digest.stat == file.stat:
+                if isinstance(digest, Digest) and self._quiet(file, digest.stat):
                     known = self._catalogue.same_content(digest, self._decoder)
                     if known is None or not self._complete(known):
                         new.append(Read(file, number, digest))
@@ -144,7 +144,14 @@ class Pipeline:
             self._settled(file, Known(None, digest))
         else:
             self._tree.files_changed([(file.file_id, digest.stat or file.stat)])
-            self._settle.moving(file.file_id, time.monotonic())
+            if isinstance(digest, Digest):
+                self._settle.changed(file.file_id, age(digest.stat), time.monotonic())
+            else:
+                self._settle.moving(file.file_id, time.monotonic())
+
+    def _quiet(self, file: Waiting, read: Stat) -> bool:
+        """Whether what was read is what the scan saw, or at least has been left alone since."""
+        return read == file.stat or self._settle.quiet(file.ticket, age(read))
 
     # Encoding
 

@@ -13,10 +13,10 @@ import time
 from kadrd.config import Scan
 from kadrd.ingest import scan
 from kadrd.ingest.backlog import Backlog, Dirty
-from kadrd.ingest.settle import Settle
+from kadrd.ingest.settle import Settle, age
 from kadrd.ingest.watch import Watcher
 from kadrd.store.catalogue import Catalogue
-from kadrd.values import Root, Stat
+from kadrd.values import Root
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class Scanner:
         self._tree.files_back(diff.back)
         self._tree.files_gone(diff.gone)
         for file_id, stat in (*zip(ids, (stat for _, stat in diff.new), strict=True), *diff.changed):
-            self._settle.changed(file_id, _age(stat), time.monotonic())
+            self._settle.changed(file_id, age(stat), time.monotonic())
         for name in diff.folders:
             if dirty.deep or name not in known.subfolders:
                 self._backlog.add(os.path.join(dirty.path, name), deep=True, number=dirty.number)
@@ -182,7 +182,3 @@ class Scanner:
         missing, all_ = self._tree.share_missing(root.id)
         return missing >= MASS_FILES and 2 * missing > all_
 
-
-def _age(stat: Stat) -> float:
-    """Seconds since the file was last changed, by the wall clock that wrote its times."""
-    return time.time() - max(stat.mtime_ns, stat.ctime_ns) / 1e9

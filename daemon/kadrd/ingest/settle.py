@@ -1,4 +1,4 @@
-"""When a file that changed is quiet enough to be read. Pure: the clock is an argument (monotonic seconds).
+"""When a file that changed is quiet enough to be read. Settle is pure: the clock is an argument (monotonic seconds).
 
 A file is read when nothing happened to it for `quiet` seconds. One that changes while it is read waits longer
 each time, 5 to 60 seconds. `hurry` (sync) makes everything that waits now due at once: the reader's two equal stats
@@ -6,6 +6,10 @@ still guard against half a file.
 """
 
 from __future__ import annotations
+
+import time
+
+from kadrd.values import Stat
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 60.0
@@ -16,6 +20,7 @@ class Settle:
 
     def __init__(self, quiet: float) -> None:
         self._quiet = quiet
+        self._hurry = 0
         self._due: dict[int, float] = {}
         self._pause: dict[int, float] = {}
 
@@ -43,10 +48,20 @@ class Settle:
         self._due.pop(file_id, None)
         self._pause.pop(file_id, None)
 
-    def hurry(self) -> None:
-        """Everything is due now."""
+    def hurry(self, ticket: int) -> None:
+        """Everything that waits now is due; *ticket* is the last one given."""
+        self._hurry = ticket
         self._due.clear()
+
+    def quiet(self, ticket: int, age: float) -> bool:
+        """Whether a file that stood still while it was read, and changed *age* seconds ago, may be taken as it is."""
+        return age >= self._quiet or ticket <= self._hurry
 
     def next_due(self) -> float | None:
         """The earliest moment at which a waiting file becomes due."""
         return min(self._due.values(), default=None)
+
+
+def age(stat: Stat) -> float:
+    """Seconds since the file was last changed, by the wall clock that wrote its times."""
+    return time.time() - max(stat.mtime_ns, stat.ctime_ns) / 1e9

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ from kadrd.learn.corpus import LANGUAGES
 from kadrd.learn.pupil import Average, Pupil, encode_image, encode_text
 from kadrd.learn.shelf import Batch, Shelf, pixels_of
 from kadrd.learn.stage_texts import Names, Space, contrast, ids_of
+from kadrd.learn.team import Team, all_cores
 from kadrd.learn.texts import Words
 
 RATE, DECAY, WARM = 2e-3, 0.05, 0.02
 COSINE, BANK, LABELS, CONTRAST, CAPTIONS = 2.0, 1.0, 0.5, 0.3, 0.3
 BANK_SCALE, CONTRAST_SCALE = 25.0, 25.0
+CAPTION_PROBES = 1024
 Report = Callable[[Any, float], None]
 
 
@@ -39,8 +41,9 @@ class Plan:
     sizes: Sequence[tuple[int, float]]
     checkpoint: Path
     compile: bool = True
+    team: Team = field(default_factory=Team)
     save_minutes: float = 5.0
-    report_minutes: float = 10.0
+    report_minutes: float = 12.0
 
     def px(self, progress: float) -> int:
         return next((px for px, until in self.sizes if progress < until), self.sizes[-1][0])
@@ -63,9 +66,8 @@ class Bank:
             said = vectors(pupil, [text for one in captioned for text in one.captions["en"]])
             parts = torch.split(said, [len(one.captions["en"]) for one in captioned]) if captioned else ()
             self.captions |= dict(zip([one.path for one in captioned], parts, strict=True))
-        every = torch.cat([self.concepts, *list(self.captions.values())[::2]])
-        self.probes = every[torch.randperm(len(every))[:4096]] if len(every) > 4096 else every
-        self.probes = torch.cat([self.concepts, self.probes])
+        every = torch.cat([*self.captions.values(), self.concepts[:0]])
+        self.probes = torch.cat([self.concepts, every[torch.randperm(len(every))[:CAPTION_PROBES]]])
 
     def caption(self, path: Path, chance: np.random.Generator) -> Tensor:
         mine = self.captions[path]
@@ -81,53 +83,61 @@ def vectors(pupil: Pupil, texts: Sequence[str]) -> Tensor:
 
 def teach_pictures(visual: Any, bank: Bank, shelf: Shelf, plan: Plan, report: Report) -> Average:
     """Trains the picture tower in place and returns its average; ``report`` gets the average and the progress."""
-    visual = visual.to(memory_format=torch.channels_last)
-    state = Progress(visual, Average(visual), optimiser_for(visual))
-    state.load(plan.checkpoint)
+    state = Progress(visual.to(memory_format=torch.channels_last), plan)
+    state.load()
     run = torch.compile(visual, dynamic=False) if plan.compile else visual
-    chance = np.random.default_rng(state.step + 1)
-    last = saved = reported = time.monotonic()
+    chance = shelf.chance = np.random.default_rng([plan.team.rank, state.step])
+    clock, last = state.used, time.monotonic()
+    saved = reported = clock
     while state.used < plan.minutes:
-        share = state.used / plan.minutes
-        for group in state.optimiser.param_groups:
-            group["lr"] = RATE * rate(share)
-        losses = advance(state, run, bank, pixels_and_batch(shelf, plan, share, chance), chance)
+        losses = advance(state, run, bank, draw(shelf, state, chance), clock)
         now = time.monotonic()
-        state.used, last = state.used + (now - last) / 60, now
+        clock, last = clock + (now - last) / 60, now
+        if not plan.team.first:
+            continue
         if state.step % 50 == 0:
             told = " ".join(f"{name} {value.item():.3f}" for name, value in losses.items())
-            print(
-                f"pictures step {state.step} {100 * share:.1f} % {state.used:.1f} min px {plan.px(share)} {told}",
-                flush=True,
-            )
-        if now - saved > plan.save_minutes * 60:
-            state.save(plan.checkpoint)
-            saved = now
-        if now - reported > plan.report_minutes * 60:
-            report(state.average.module, share)
-            reported = now
-    state.save(plan.checkpoint)
+            print(f"pictures step {state.step} {clock:.1f} min px {plan.px(state.share)} {told}", flush=True)
+        if clock - saved > plan.save_minutes:
+            state.save()
+            saved = clock
+        if clock - reported > plan.report_minutes:
+            with all_cores(plan.team):
+                report(state.average.module, state.share)
+            reported = clock
+    if plan.team.first:
+        state.save()
     return state.average
 
 
-def pixels_and_batch(
-    shelf: Shelf, plan: Plan, share: float, chance: np.random.Generator
-) -> tuple[Tensor, Batch]:
-    batch = shelf.draw(plan.size)
-    return pixels_of(batch, plan.px(share), chance), batch
+@dataclass(frozen=True)
+class Drawn:
+    """A batch and what the pupil sees of it."""
+
+    batch: Batch
+    pixels: Tensor
+    chance: np.random.Generator
 
 
-def advance(
-    state: Progress, run: Any, bank: Bank, drawn: tuple[Tensor, Batch], chance: np.random.Generator
-) -> dict[str, Tensor]:
-    """One step."""
+def draw(shelf: Shelf, state: Progress, chance: np.random.Generator) -> Drawn:
+    batch = shelf.draw(state.plan.size // state.plan.team.size)
+    return Drawn(batch, pixels_of(batch, state.plan.px(state.share), chance), chance)
+
+
+def advance(state: Progress, run: Any, bank: Bank, drawn: Drawn, clock: float) -> dict[str, Tensor]:
+    """One step of the whole team."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = RATE * rate(state.share)
     state.visual.train()
-    losses = losses_of(encode_image(run, drawn[0]), drawn[1], bank, chance)
+    losses = losses_of(encode_image(run, drawn.pixels), drawn.batch, bank, drawn.chance)
     state.optimiser.zero_grad()
     sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(state.visual.parameters(), 5.0)
+    parameters = list(state.visual.parameters())
+    state.used = state.plan.team.agree(parameters, clock)
+    torch.nn.utils.clip_grad_norm_(parameters, 5.0)
     state.optimiser.step()
-    state.average.update(state.visual)
+    if state.plan.team.first:
+        state.average.update(state.visual)
     state.step += 1
     return losses
 
@@ -173,28 +183,32 @@ def optimiser_for(visual: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=RATE)
 
 
-@dataclass
 class Progress:
     """What a run has come to; a checkpoint holds all of it."""
 
-    visual: Any
-    average: Average
-    optimiser: Any
-    used: float = 0.0
-    step: int = 0
+    def __init__(self, visual: Any, plan: Plan) -> None:
+        self.visual, self.plan = visual, plan
+        self.average = Average(visual)
+        self.optimiser = optimiser_for(visual)
+        self.used = 0.0
+        self.step = 0
 
-    def save(self, path: Path) -> None:
+    @property
+    def share(self) -> float:
+        return self.used / self.plan.minutes
+
+    def save(self) -> None:
         """Written beside and renamed: an interrupted write leaves the checkpoint before."""
         modules = {"visual": self.visual.state_dict(), "average": self.average.module.state_dict()}
         counts = {"steps": self.average.steps, "used": self.used, "step": self.step}
-        beside = path.with_suffix(".new")
+        beside = self.plan.checkpoint.with_suffix(".new")
         torch.save({**modules, **counts, "optimiser": self.optimiser.state_dict()}, beside)
-        beside.replace(path)
+        beside.replace(self.plan.checkpoint)
 
-    def load(self, path: Path) -> None:
-        if not path.exists():
+    def load(self) -> None:
+        if not self.plan.checkpoint.exists():
             return
-        state = torch.load(path, weights_only=True)
+        state = torch.load(self.plan.checkpoint, weights_only=True)
         self.visual.load_state_dict(state["visual"])
         self.average.module.load_state_dict(state["average"])
         self.average.steps = state["steps"]

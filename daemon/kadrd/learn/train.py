@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-space", action="store_true", help="teach texts again for a projection already learned"
     )
     parser.add_argument("--minutes", type=float, default=90, help="for the picture stage")
+    parser.add_argument("--processes", type=int, default=1, help="for the picture stage, a thread each")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument(
         "--sizes", default="72:0.3,96:1", help="picture sizes, each with the share of time it ends at"
@@ -55,11 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    words, shelf = prepare(args)
     if args.stage in ("texts", "all"):
-        learn_texts(args, words, shelf)
+        learn_texts(args, *prepare(args))
     if args.stage in ("pictures", "all"):
-        learn_pictures(args, words, shelf)
+        learn_pictures(args)
     return 0
 
 
@@ -126,32 +126,44 @@ def texts_of(shelf: Shelf, words: Words) -> Iterator[str]:
                 yield from (pseudo(caption, words.lexicon, lang, chance) for lang in ("ru", "uk"))
 
 
-def learn_pictures(args: argparse.Namespace, words: Words, shelf: Shelf) -> None:
+def learn_pictures(args: argparse.Namespace) -> None:
+    from torch import multiprocessing
+
+    (args.work / "meet").unlink(missing_ok=True)
+    if args.processes > 1:
+        multiprocessing.spawn(learn_pictures_as, (args,), args.processes)
+    else:
+        learn_pictures_as(0, args)
+
+
+def learn_pictures_as(rank: int, args: argparse.Namespace) -> None:
+    """One member of the team; the first one checks, prints and exports."""
     import torch
 
     from kadrd.learn import pupil, tokens
     from kadrd.learn.check import Check
     from kadrd.learn.stage_pictures import Bank, Plan, teach_pictures
     from kadrd.learn.stage_texts import Space
+    from kadrd.learn.team import joined
 
     torch.manual_seed(SEED)
-    kept, tokenizer = (
-        torch.load(args.work / "texts.pt", weights_only=True),
-        tokens.load(args.work / "tokenizer.json"),
-    )
-    clip = pupil.build(kept["config"])
-    clip.load_state_dict(kept["text"], strict=False)
-    taught = pupil.Pupil(clip, tokenizer)
+    words, shelf = prepare(args)
     shelf.shares = shares(PICTURE_SHARES, shelf.shares)
+    kept = torch.load(args.work / "texts.pt", weights_only=True)
+    taught = pupil.Pupil(pupil.build(kept["config"]), tokens.load(args.work / "tokenizer.json"))
+    taught.clip.load_state_dict(kept["text"], strict=False)
     sizes = [(int(px), float(until)) for px, until in (part.split(":") for part in args.sizes.split(","))]
-    check = Check(args.check_labelled, args.check_captioned, sizes[-1][0])
+    check = Check(args.check_labelled, args.check_captioned, sizes[-1][0]) if rank == 0 else None
 
-    def report(visual: Any, progress: float) -> None:
-        print(f"check at {100 * progress:.0f} %: {check.figures(taught, visual)}", flush=True)
+    def report(visual: Any, share: float) -> None:
+        if check:
+            print(f"check at {100 * share:.0f} %: {check.figures(taught, visual)}", flush=True)
 
-    plan = Plan(args.minutes, args.batch, sizes, args.work / "pictures.pt", not args.no_compile)
     bank = Bank(taught, shelf, words, Space(**kept["space"]))
-    average = teach_pictures(clip.visual, bank, shelf, plan, report)
-    report(average.module, 1.0)
-    clip.visual.load_state_dict(average.module.state_dict())
-    pupil.export(args.out, taught, kept["config"])
+    with joined(rank, args.processes, args.work / "meet") as team:
+        plan = Plan(args.minutes, args.batch, sizes, args.work / "pictures.pt", not args.no_compile, team)
+        average = teach_pictures(taught.clip.visual, bank, shelf, plan, report)
+    if rank == 0:
+        report(average.module, 1.0)
+        taught.clip.visual.load_state_dict(average.module.state_dict())
+        pupil.export(args.out, taught, kept["config"])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from kadrd import __version__
+from kadrd.store.schema import SQLITE_VERSION
 
 if TYPE_CHECKING:
     from kadrd.serve.parts import Parts
 
+# A path can take 4,096 bytes and a reply 1 MiB, so the list is bounded by both.
 MAX_FAILURES = 1000
+MAX_FAILURE_BYTES = 256 * 1024
 LOW_SPACE = 512 << 20
 
 
@@ -58,10 +60,7 @@ def status(parts: Parts) -> dict[str, Any]:
         "pictures": counts.pictures,
         "pending": counts.pending,
         "scanning": len(ingest.backlog),
-        "failures": [
-            {"path": path, "reason": reason, "sentence": sentence}
-            for path, reason, sentence in reader.failures(MAX_FAILURES)
-        ],
+        "failures": _failures(parts),
         "failures_total": counts.failures,
         "encodes": ingest.pipeline.counts["encodes"],
         "decodes": ingest.pipeline.counts["decodes"],
@@ -75,6 +74,17 @@ def status(parts: Parts) -> dict[str, Any]:
         "paused": False,
         "warnings": warnings(parts),
     }
+
+
+def _failures(parts: Parts) -> list[dict[str, Any]]:
+    """The first files that have no picture; as many as fit."""
+    rows, size = [], 0
+    for path, reason, sentence in parts.reader.failures(MAX_FAILURES):
+        size += len(path) + len(sentence) + 64
+        if size > MAX_FAILURE_BYTES:
+            break
+        rows.append({"path": path, "reason": reason, "sentence": sentence})
+    return rows
 
 
 def _next_model(parts: Parts, pictures: int) -> dict[str, Any] | None:
@@ -122,7 +132,7 @@ def _about_disk(parts: Parts) -> list[dict[str, Any]]:
     damage = parts.reader.damage()
     return [
         _check("space", free > LOW_SPACE, f"{free >> 20:,} MB free for the catalogue", "Free some space." if free <= LOW_SPACE else ""),
-        _check("catalogue", not damage, damage or f"whole, SQLite {sqlite3.sqlite_version}", "Stop the daemon, move the catalogue away, add the folders again." if damage else ""),
+        _check("catalogue", not damage, damage or f"whole, SQLite {SQLITE_VERSION}", "Stop the daemon, move the catalogue away, add the folders again." if damage else ""),
         _check("shards", not parts.serving.index.damaged, f"{parts.serving.index.shards} sealed", ""),
     ]  # fmt: skip
 
@@ -134,7 +144,7 @@ def _about_pictures(parts: Parts) -> list[dict[str, Any]]:
     return [
         _check("model", True, f"{serving.model.name}, {serving.model.dimension} numbers, {', '.join(serving.model.languages) or 'languages unknown'}", ""),
         _check("roots", not offline, f"offline: {', '.join(map(os.fsdecode, offline))}" if offline else "all online", "Connect the disk; nothing is forgotten meanwhile." if offline else ""),
-        _check("pictures", not counts.failures, f"{counts.failures:,} files have no picture" if counts.failures else "every file could be read", "`kadr status` lists them; `kadr rescan FILE` tries again." if counts.failures else ""),
+        _check("pictures", True, f"{counts.failures:,} files could not be read as a picture (`kadr status` lists them)" if counts.failures else "every file could be read", ""),
     ]  # fmt: skip
 
 

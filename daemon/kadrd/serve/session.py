@@ -67,8 +67,8 @@ class Session:
             self._frames.limit = REQUEST_LIMIT
             while True:
                 await self._take(await self._next(IDLE_SECONDS))
-        except (Closed, ConnectionError, TimeoutError):
-            pass
+        except (Closed, ConnectionError, TimeoutError, asyncio.CancelledError):
+            pass  # cancelled: the daemon is stopping, and asyncio would log a traceback
         except KadrError as error:
             with contextlib.suppress(Closed, ConnectionError):
                 await self._send(0, Err(error))

@@ -10,6 +10,10 @@ from __future__ import annotations
 import os
 import sqlite3
 
+# The rest of the daemon speaks of the catalogue without importing sqlite3.
+CatalogueError = sqlite3.Error
+SQLITE_VERSION = sqlite3.sqlite_version
+
 APPLICATION_ID = 0x6B616472  # "kadr"
 PAGE_CACHE_KIB = 16 * 1024
 

@@ -61,6 +61,8 @@ _STATUS = {
     "files": 2040,
     "pictures": 2020,
     "pending": 0,
+    "scanning": 0,
+    "vectors": 2020,
     "failures": [{"path": ODD, "reason": "truncated", "sentence": "The file ends too early"}],
     "failures_total": 1,
     "encodes": 2020,
@@ -81,7 +83,7 @@ _WELCOME = Welcome(
     "3f0c",
     list(messages.CAPABILITIES),
     {"request": 65536, "reply": 1048576, "depth": 16, "in_flight": 16},
-    {"name": "mini", "dim": 256},
+    {"name": "mini", "id": "52568ea7bfdc9059", "dimension": 256},
     [],
 )
 _ENDS: dict[str, dict[str, Any]] = {

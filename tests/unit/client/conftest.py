@@ -31,7 +31,7 @@ WELCOME = Welcome(
     "instance-1",
     list(CAPABILITIES),
     {"request": REQUEST_LIMIT},
-    {"name": "mini", "dim": 256},
+    {"name": "mini", "id": "52568ea7bfdc9059", "dimension": 256},
     [],
 )
 
@@ -177,12 +177,9 @@ def spawn():
     """The command as a process of its own, for signals, pipes and terminals."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def begin(*argv: str | bytes, **how: Any) -> subprocess.Popen[bytes]:
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kadr", *argv],
-            **({"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe} | how),
-        )
+    def begin(*argv: str, **how: Any) -> subprocess.Popen[bytes]:
+        how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
+        process: subprocess.Popen[bytes] = subprocess.Popen([sys.executable, "-m", "kadr", *argv], **how)
         running.append(process)
         return process
 

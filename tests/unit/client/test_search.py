@@ -90,6 +90,20 @@ def test_a_terminal_sees_scores_and_no_escapes(daemon, spawn):
     assert shown.splitlines() == [b"0.283  /p/a\\x1b[2Jb\\u202egpj.jpg", b"0.100  /p/caf\\xe9.jpg"]
 
 
+def test_waiting_for_sync_is_shown(daemon, spawn):
+    """A search that waits for the index shows how far it is on a terminal; what is found stays apart."""
+    daemon.on("search", Progress("index", 5, 10), Item([row(b"/a")]), end())
+    ours, theirs = os.openpty()
+    process = spawn("--sync", "cat", stderr=theirs)
+    out, _ = process.communicate(timeout=30)
+    os.close(theirs)
+    talk = os.read(ours, 4096)
+    os.close(ours)
+    assert (process.returncode, out) == (0, b"/a\n")
+    assert b"5 of 10" in talk
+    assert talk.endswith(b"\r\x1b[K")
+
+
 def test_nothing_found(daemon, kadr):
     """Nothing found is exit code 1 and a sentence on stderr, with stdout empty."""
     daemon.on("search", end())

@@ -50,7 +50,7 @@ def program(home, tmp_path, monkeypatch):
     folder = tmp_path / "modules" / "kadrd"
     folder.mkdir(parents=True)
     (folder / "__init__.py").touch()
-    monkeypatch.setenv("PYTHONPATH", str(folder.parent))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder.parent), *filter(None, sys.path)]))
 
     def write(text: str) -> None:
         (folder / "__main__.py").write_text(text)
@@ -125,7 +125,12 @@ def test_it_never_answers(program, monkeypatch, capsys):
     program("import sys\nsys.stdin.read()\nimport signal\nsignal.alarm(30)\nsignal.pause()")
     spawned = []
     spawn = start._spawn
-    monkeypatch.setattr(start, "_spawn", lambda places: spawned.append(spawn(places)) or spawned[0])
+
+    def remembering(places):
+        spawned.append(spawn(places))
+        return spawned[0]
+
+    monkeypatch.setattr(start, "_spawn", remembering)
     clock = iter(range(0, 1000, 2))
     monkeypatch.setattr(start.time, "monotonic", lambda: float(next(clock)))
     with pytest.raises(CannotStart, match="not answered") as caught:
@@ -143,6 +148,16 @@ def test_a_log_that_cannot_be_written(program, kadr, home):
     code, _, err = kadr("start")
     assert code == 3
     assert "cannot be written" in err
+
+
+def test_a_grown_log_begins_anew(program, kadr, monkeypatch):
+    """The log does not grow for ever: at a start a large one is put aside, and what is said is in the new one."""
+    program("raise SystemExit('no room')")
+    kadr("start")
+    monkeypatch.setattr(start, "LOG_BYTES", 3)
+    assert "no room" in kadr("start").err
+    assert log() == "no room\n"
+    assert os.path.exists(paths.current().log + ".old")
 
 
 def test_no_start(program, kadr):

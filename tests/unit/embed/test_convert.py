@@ -49,10 +49,10 @@ def add(shelf: Shelf, *words: Any) -> tuple[int, str]:
     return code, "\n".join(said)
 
 
-def _tiny(made: Path, /, name: str = "tiny", **files: Path) -> list[Any]:
+def _tiny(made: Path, /, **files: Path) -> list[Any]:
     chosen = {"weights": made / "tiny.pt", "config": made / "tiny.json"} | files
     options = [part for option, path in chosen.items() for part in (f"--{option}", path)]
-    return ["--arch", "tiny-test", "--name", name, "--licence", "MIT", "--languages", "en,uk", *options]
+    return ["--arch", "tiny-test", "--name", "tiny", "--licence", "MIT", "--languages", "en,uk", *options]
 
 
 @pytest.fixture

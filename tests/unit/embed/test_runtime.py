@@ -1,5 +1,6 @@
 """Towers give unit vectors, from any thread, without a network."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,15 +42,12 @@ def test_a_batch_is_the_same_as_one_by_one(tiny_model: Model) -> None:
 
 def test_only_the_tokens_present_are_run(tiny_model: Model) -> None:
     """Where padding changes nothing, the padded run gives the same vectors."""
-    facts = {"causal": False}
     short = Encoder(tiny_model).words(TEXTS)
-    padded = Encoder(_with_text(tiny_model, facts)).words(TEXTS)
+    padded = Encoder(_with_text(tiny_model, {"causal": False})).words(TEXTS)
     assert (short * padded).sum(axis=1).min() >= 0.99999
 
 
 def _with_text(model: Model, changes: dict[str, object]) -> Model:
-    import json
-
     facts = json.loads((model.folder / "model.json").read_text(encoding="utf-8"))
     facts["text"] |= changes
     return seal(model.folder, {key: value for key, value in facts.items() if key not in ("format", "files")})
@@ -85,7 +83,7 @@ def test_pixels_of_another_shape_are_refused(tiny_model: Model, pixels: np.ndarr
 def test_floats_are_refused(tiny_model: Model) -> None:
     """Pixels are bytes; a float picture would be normalised twice."""
     with pytest.raises(EncodeError, match="float32"):
-        Encoder(tiny_model).pictures(np.zeros((1, 32, 32, 3), np.float32))  # type: ignore[arg-type]
+        Encoder(tiny_model).pictures(np.zeros((1, 32, 32, 3), np.float32))
 
 
 @pytest.mark.parametrize("weight", [np.nan, np.inf, 0.0])

@@ -18,7 +18,7 @@ def corpus(folder: Path, *rows: str) -> Path:
 
 def test_a_row_becomes_an_example(tmp_path):
     """Path, source, label and captions by language come back; empty cells are left out."""
-    folder = corpus(tmp_path, "ant/1.jpg\tmade\tcaltech:ant\tan ant|a small ant\t\tмураха")
+    folder = corpus(tmp_path, "ant/1.jpg\tmade\tcaltech:ant\tan ant|a small ant\t\tмураха")  # noqa: RUF001
     [found] = read_corpus([folder], Reserved())
     captions = {"en": ("an ant", "a small ant"), "uk": ("мураха",)}
     assert found == Example(folder / "ant" / "1.jpg", "made", "caltech:ant", captions)
@@ -26,8 +26,14 @@ def test_a_row_becomes_an_example(tmp_path):
 
 def test_a_quote_is_only_a_quote(tmp_path):
     """Captions keep their quotation marks, and a lone one does not swallow the rows after it."""
-    folder = corpus(tmp_path, '1.jpg\tmade\t\ta "red" dog\t\t', '2.jpg\tmade\t\t"half open\t\t', "3.jpg\tmade\t\tc\t\t")
-    assert [one.captions["en"][0] for one in read_corpus([folder], Reserved())] == ['a "red" dog', '"half open', "c"]
+    folder = corpus(
+        tmp_path, '1.jpg\tmade\t\ta "red" dog\t\t', '2.jpg\tmade\t\t"half open\t\t', "3.jpg\tmade\t\tc\t\t"
+    )
+    assert [one.captions["en"][0] for one in read_corpus([folder], Reserved())] == [
+        'a "red" dog',
+        '"half open',
+        "c",
+    ]
 
 
 def test_reserved_names_are_dropped(tmp_path):

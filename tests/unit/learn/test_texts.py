@@ -53,7 +53,9 @@ def test_a_short_caption_keeps_only_words_that_can_be_seen():
 def test_a_labelled_picture_is_called_by_a_name_of_its_label():
     """The name that was used comes back beside the text, so that negatives can spare it."""
     for seed in range(20):
-        text, name = say(Example(Path("a"), "made", "caltech:ant"), "caltech:ant", WORDS, "en", random.Random(seed))
+        text, name = say(
+            Example(Path("a"), "made", "caltech:ant"), "caltech:ant", WORDS, "en", random.Random(seed)
+        )
         assert name in ANT["en"]
         assert name in text
 

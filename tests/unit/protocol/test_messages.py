@@ -36,7 +36,7 @@ from kadr.protocol.messages import (
     request,
 )
 
-EXAMPLES = {
+EXAMPLES: dict[str, dict[str, object]] = {
     "search": {"text": "cat", "limit": 3, "min_score": 0.5, "sync": True},
     "similar": {"path": b"/a\xff"},
     "add": {"path": b"/a"},

@@ -1,0 +1,48 @@
+# make demo                      the first minute, on sample photographs
+# make demo PICTURES=~/Pictures  the same on your own (nothing of yours is changed)
+# make test                      the whole default test suite
+# make check                     lint, types and tests: what has to pass before a change lands
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test test-models lint types check clean
+
+demo: $(VENV)/.daemon
+	@$(BIN)/python bench/demo.py $(if $(PICTURES),--pictures "$(PICTURES)")
+
+test: $(VENV)/.dev
+	$(BIN)/pytest -m "not torch"
+
+# Adds torch and open_clip (about 1.3 GB): installing, converting and training models.
+test-models: $(VENV)/.models
+	$(BIN)/pytest -m torch
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+check: lint types test
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+
+$(VENV)/.daemon: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable '.[daemon]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.daemon
+
+$(VENV)/.models: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable '.[dev,models]'
+	@touch $@ $(VENV)/.dev $(VENV)/.daemon
+
+clean:
+	rm -rf $(VENV) build dist
