@@ -28,7 +28,11 @@ class Instance:
     def kadr(self, *words: str | Path, check: bool = True) -> str:
         """What `kadr WORDS` prints."""
         done = subprocess.run(
-            [self.client, *map(str, words)], env=self.environment, stdout=subprocess.PIPE, text=True, check=False
+            [self.client, *map(str, words)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
         )
         if check and done.returncode > 1:
             raise SystemExit(f"kadr {' '.join(map(str, words))} ended with {done.returncode}")

@@ -23,7 +23,9 @@ from kadr.protocol.errors import KadrError
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=3)
     args = parser.parse_args()
@@ -41,7 +43,9 @@ def everyday(ours: Instance, top: Path) -> None:
     ours.kadr("add", top)
     seconds = time.perf_counter() - started
     status = ours.status()
-    print(f"indexed {status['pictures']:,} pictures of {status['files']:,} files in {seconds:.1f} s, {status['failures_total']} failures")
+    print(
+        f"indexed {status['pictures']:,} pictures of {status['files']:,} files in {seconds:.1f} s, {status['failures_total']} failures"
+    )
     print("verify:", ours.kadr("verify").strip())
 
     before = ours.status()
@@ -52,7 +56,9 @@ def everyday(ours: Instance, top: Path) -> None:
     ours.kadr("x", "--sync", "-n", "1")
     report(ours, before, "and copied")
     found = {line for line in ours.kadr("x", "-n", "10000").splitlines() if line}
-    print(f"  a search for everything finds {len(found):,} paths, {sum(os.path.exists(p) for p in found):,} of them there")
+    print(
+        f"  a search for everything finds {len(found):,} paths, {sum(os.path.exists(p) for p in found):,} of them there"
+    )
     print("verify:", ours.kadr("verify").strip())
 
     source = next(p for p in sorted((top / "copy").rglob("*")) if p.is_file())
@@ -64,7 +70,9 @@ def everyday(ours: Instance, top: Path) -> None:
 
 def report(ours: Instance, before: dict[str, int], what: str) -> None:
     after = ours.status()
-    print(f"{what}: {after['files']:,} files, {after['encodes'] - before['encodes']} encodes, {after['decodes'] - before['decodes']} decodes")
+    print(
+        f"{what}: {after['files']:,} files, {after['encodes'] - before['encodes']} encodes, {after['decodes'] - before['decodes']} decodes"
+    )
 
 
 def waited(ours: Instance, new: Path, how: str) -> float:

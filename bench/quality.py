@@ -25,7 +25,9 @@ LANGUAGES = ("en", "ru", "uk")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     args = parser.parse_args()
     classes(args.data / "labelled-caltech101")
@@ -69,13 +71,17 @@ def captions(folder: Path) -> None:
                     in found(connection, _first(row[language]), 10)
                     for row in asked
                 )
-                print(f"recall@10 of {len(asked)} captions among {len(rows)} pictures, {language}: {hits / len(asked):.3f}")
+                print(
+                    f"recall@10 of {len(asked)} captions among {len(rows)} pictures, {language}: {hits / len(asked):.3f}"
+                )
 
 
 def indexed(ours: Instance, folder: Path) -> None:
     ours.kadr("add", folder)
     status = ours.status()
-    print(f"{folder.name}: {status['pictures']:,} pictures, {status['failures_total']:,} failures, model {status['model']}")
+    print(
+        f"{folder.name}: {status['pictures']:,} pictures, {status['failures_total']:,} failures, model {status['model']}"
+    )
 
 
 def found(connection: Connection, text: str, limit: int) -> list[bytes]:

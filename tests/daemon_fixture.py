@@ -180,7 +180,8 @@ class Daemon:
         if self.alive:
             self.signal(signal.SIGTERM)
         with contextlib.suppress(ValueError):
-            assert self.wait() in (0, -signal.SIGKILL), "".join(self.log)
+            code = self.wait()
+            assert code in (0, -signal.SIGKILL), f"exit code {code}: {''.join(self.log)}"
         self._process = None
         bad = [line for line in self.log if "Traceback" in line or " ERROR " in line]
         unexpected = [line for line in bad if not self.expected]

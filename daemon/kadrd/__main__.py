@@ -10,9 +10,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kadr.protocol import paths as places
 from kadrd import __version__
+
+if TYPE_CHECKING:
+    from kadrd.embed.models import Shelf
 
 # sysexits.h, so that a service manager can tell what a restart cannot mend.
 OK, FAILED, CONFIG, RUNNING, INTERRUPTED = 0, 4, 78, 75, 130
@@ -56,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     if "train" in sys.argv[1:2]:
         from kadrd.learn import train
 
-        train.add_arguments(commands.add_parser("train", help="train a small model from pictures and captions"))
+        train.add_arguments(
+            commands.add_parser("train", help="train a small model from pictures and captions")
+        )
     else:
         commands.add_parser("train", help="train a small model from pictures and captions")
     return parser
@@ -69,33 +75,35 @@ def run() -> int:
     from kadrd.serve.listener import AlreadyRunning, UnsafeFolder
     from kadrd.store.schema import CatalogueError, NotACatalogue, SchemaTooNew
 
+    # What can be wrong at the start: (what happened, what to do next, exit code). The most special one comes first.
+    ways = (
+        (config.ConfigError, "{}", "", CONFIG),
+        (AlreadyRunning, "A daemon runs already for this home.", "Ask it: kadr status", RUNNING),
+        (ModelError, "{}", "", CONFIG),
+        (SchemaTooNew, "The catalogue is from a newer kadr: {}.", "Install that version again.", CONFIG),
+        (NotACatalogue, "{}.", "Move it away; kadr makes a new one and reads the pictures again.", CONFIG),
+        (UnsafeFolder, "{}.", "Set KADR_HOME or XDG_RUNTIME_DIR to a folder of your own.", CONFIG),
+        (
+            (OSError, CatalogueError),
+            "The daemon cannot go on: {}.",
+            "Mend that, then start it again.",
+            FAILED,
+        ),
+    )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
     paths = places.current()
     try:
-        asyncio.run(_serve(service, paths, config.read(paths.config)))
-    except config.ConfigError as error:
-        return _fail(str(error), "", CONFIG)
-    except AlreadyRunning:
-        return _fail("A daemon runs already for this home.", "Ask it: kadr status", RUNNING)
-    except ModelError as error:
-        return _fail(error.sentence, error.act, CONFIG)
-    except SchemaTooNew as error:
-        return _fail(f"The catalogue is from a newer kadr: {error}.", "Install that version again.", CONFIG)
-    except NotACatalogue as error:
-        return _fail(f"{error}.", "Move it away; kadr makes a new one and reads the pictures again.", CONFIG)
-    except UnsafeFolder as error:
-        return _fail(f"{error}.", "Set KADR_HOME or XDG_RUNTIME_DIR to a folder of your own.", CONFIG)
-    except (OSError, CatalogueError) as error:
-        return _fail(f"The daemon cannot go on: {error}.", "Mend that, then start it again.", FAILED)
+        asyncio.run(service.run(paths, config.read(paths.config), _shelf(paths)))
+    except Exception as error:
+        for kind, sentence, act, code in ways:
+            if isinstance(error, kind):
+                return _fail(sentence.format(error), act, code)
+        raise
     return OK
 
 
-async def _serve(service: object, paths: places.Paths, settings: object) -> None:
-    await service.Service(paths, settings, _shelf(paths)).run()  # type: ignore[attr-defined]
-
-
-def _shelf(paths: places.Paths):  # type: ignore[no-untyped-def]  # noqa: ANN202 - imported late
+def _shelf(paths: places.Paths) -> Shelf:
     from kadrd.embed import models
 
     return models.Shelf(models.BUILTIN, Path(paths.data, "models"))

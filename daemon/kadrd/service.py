@@ -44,6 +44,11 @@ CONNECTIONS = 128
 TEXT_THREADS = 2
 
 
+async def run(paths: Paths, config: Config, shelf: Shelf) -> None:
+    """Serve until told to stop."""
+    await Service(paths, config, shelf).run()
+
+
 class Service:
     """The daemon of one instance."""
 
@@ -64,7 +69,12 @@ class Service:
             self._on_signals()
             self._ingest.start()
             open_parts.callback(self._stop_ingest)
-            log.info("kadrd %s answers at %s with model %s", __version__, self._paths.socket, self._parts.serving.model.name)
+            log.info(
+                "kadrd %s answers at %s with model %s",
+                __version__,
+                self._paths.socket,
+                self._parts.serving.model.name,
+            )
             await self._stopping.wait()
             server.close()
             await self._end_sessions()
@@ -93,7 +103,7 @@ class Service:
     def _build_ingest(self, open_parts: contextlib.ExitStack, serving: Target) -> None:
         backlog, settle = Backlog(), Settle(self._config.scan.quiet_seconds)
         fence_folder = os.path.join(self._paths.state, "fence")
-        self._watcher = Watcher(backlog.add, lambda: self._ingest.overflow(), fence_folder)
+        self._watcher = Watcher(backlog.add, self._lost, fence_folder)
         open_parts.callback(self._watcher.close)
         worker = self._worker()
         pipeline = Pipeline(self._catalogue, worker, settle, DECODER)
@@ -103,6 +113,9 @@ class Service:
             catalogue=self._catalogue, config=self._config, backlog=backlog, watcher=self._watcher, worker=worker,
             settle=settle, scanner=scanner, pipeline=pipeline, switch=self._switch,
         )  # fmt: skip
+
+    def _lost(self) -> None:
+        self._ingest.overflow()  # by name: the watcher is made before the thread that listens to it
 
     def _worker(self) -> Worker:
         return Worker(self._config.worker, os.path.join(self._paths.cache, "compiled"))
@@ -182,7 +195,9 @@ class Service:
         assert task is not None
         self._sessions[task] = session
         try:
-            with contextlib.suppress(asyncio.CancelledError):  # the daemon stops; asyncio would log a traceback
+            with contextlib.suppress(
+                asyncio.CancelledError
+            ):  # the daemon stops; asyncio would log a traceback
                 await session.run()
         finally:
             del self._sessions[task]

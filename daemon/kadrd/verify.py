@@ -26,7 +26,9 @@ SELF_SCORE = 0.995
 class Verification:
     """One run of verify."""
 
-    def __init__(self, reader: Reader, serving: Serving, settings: Scan, tell: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, reader: Reader, serving: Serving, settings: Scan, tell: Callable[[Progress], None]
+    ) -> None:
         self._reader, self._serving, self._settings, self._tell = reader, serving, settings, tell
         self._problems: list[Problem] = []
         self._files = 0
@@ -114,7 +116,9 @@ class Verification:
             for picture_id, row in zip(ids, rows, strict=True):
                 best = self._serving.index.search(row, 1)
                 if not best or best[0].score < SELF_SCORE:
-                    self._found("not-found-by-itself", f"Picture {picture_id} is not found by its own vector.")
+                    self._found(
+                        "not-found-by-itself", f"Picture {picture_id} is not found by its own vector."
+                    )
             count += len(ids)
             self._tell(Progress("vectors", count, total, len(self._problems)))
         if self._serving.index.count < total:

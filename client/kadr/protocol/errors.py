@@ -4,7 +4,6 @@ The docstring of a class is its sentence, `act` says what to do next, `code` tra
 never changes, `exit_code` is what the shell sees. Raise the most special one; only `cli.main` and
 `kadrd.__main__` turn them into an exit. What concerns one picture is a value, never one of these.
 """
-# ruff: noqa: N818 - the names are the words of the wire (`busy`, `not-found`), not SomethingError
 
 from __future__ import annotations
 

@@ -58,6 +58,12 @@ def run(args: argparse.Namespace, shelf: Shelf, say: Say) -> int:
         say(f"kadrd model: {error.sentence}")
         say(error.act)
         return FAILED
+    except OSError as error:
+        say(
+            f"kadrd model: {error.filename or 'a file'} cannot be read or written ({error.strerror or error})."
+        )
+        say("Look at the free space and at who may write there, then try again.")
+        return FAILED
     return OK
 
 

@@ -82,7 +82,7 @@ def decode(data: bytes, fits: Iterable[Fit]) -> Decoded | Skipped:
         return Skipped("not-a-picture", "Its content is no picture in a format that kadr reads.")
     except MemoryError:
         return Skipped("too-large", "It needs more memory than the worker may use.")
-    except Exception as error:  # decoders raise whatever they like on damaged files
+    except Exception as error:  # noqa: BLE001 - decoders raise whatever they like on damaged files
         return Skipped("damaged", f"It is damaged: {_brief(error)}.")
 
 
@@ -113,7 +113,7 @@ def _orientation(exif: bytes | None) -> int:
         block = Image.Exif()
         block.load(exif)
         value = block.get(_ORIENTATION, 1)
-    except Exception:  # damaged metadata is no reason to lose the picture
+    except Exception:  # noqa: BLE001 - damaged metadata is no reason to lose the picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

@@ -24,7 +24,22 @@ _FILE, _ESSENCE = b"\x01", b"\x02"
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks that change what is seen. Others (text, time, eXIf, private ones) are metadata.
 _PNG_SHOWN = frozenset(
-    (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"sBIT", b"acTL", b"fcTL", b"fdAT")
+    (
+        b"IHDR",
+        b"PLTE",
+        b"IDAT",
+        b"IEND",
+        b"tRNS",
+        b"gAMA",
+        b"cHRM",
+        b"sRGB",
+        b"iCCP",
+        b"cICP",
+        b"sBIT",
+        b"acTL",
+        b"fcTL",
+        b"fdAT",
+    )
 )
 _ORIENTATION = 0x0112
 
@@ -55,35 +70,44 @@ def _essence(data: bytes) -> Iterator[bytes]:
 def _jpeg(data: bytes) -> Iterator[bytes]:
     """The parts of a JPEG that are seen. Raises ValueError when the structure ends early."""
     yield b"jpeg"
-    at = 2
-    orientation = 1
+    orientation, at = 1, 2
     while True:
-        if data[at] != 0xFF:
-            raise ValueError("not at a marker")
-        while data[at] == 0xFF:  # fill bytes
-            at += 1
-        marker = data[at]
-        at += 1
-        if marker in (0x01, *range(0xD0, 0xD8)):  # markers that stand alone
-            continue
-        if marker == 0xD9:
-            raise ValueError("no scan")
-        length = int.from_bytes(data[at : at + 2], "big")
-        segment = data[at + 2 : at + length]
-        if length < 2 or len(segment) != length - 2:
-            raise ValueError("cut off")
-        at += length
+        marker, segment, at = _segment(data, at)
         if marker == 0xE1 and segment.startswith(b"Exif\0\0"):
             orientation = _orientation(segment[6:])
-        elif (marker == 0xE2 and segment.startswith(b"ICC_PROFILE\0")) or (marker == 0xEE and segment.startswith(b"Adobe")):
-            yield bytes((marker,)) + segment
         elif marker == 0xDA:
             yield struct.pack(">BB", 0xDA, orientation) + segment
             # Everything after the first scan header: entropy-coded data, further scans, the end.
             yield data[at:]
             return
-        elif marker not in range(0xE0, 0xF0) and marker != 0xFE:
+        elif _seen(marker, segment):
             yield bytes((marker,)) + segment
+
+
+def _segment(data: bytes, at: int) -> tuple[int, bytes, int]:
+    """(marker, its bytes, where the next one begins)."""
+    if data[at] != 0xFF:
+        raise ValueError("not at a marker")
+    while data[at] == 0xFF:  # fill bytes
+        at += 1
+    marker = data[at]
+    at += 1
+    if marker in (0x01, *range(0xD0, 0xD9)):  # markers that stand alone
+        return marker, b"", at
+    length = int.from_bytes(data[at : at + 2], "big")
+    segment = data[at + 2 : at + length]
+    if marker == 0xD9 or length < 2 or len(segment) != length - 2:
+        raise ValueError("cut off")
+    return marker, segment, at + length
+
+
+def _seen(marker: int, segment: bytes) -> bool:
+    """Whether a segment before the scan changes what is seen: tables and frames do; of APPn, colour profiles."""
+    if marker == 0xE2:
+        return segment.startswith(b"ICC_PROFILE\0")
+    if marker == 0xEE:
+        return segment.startswith(b"Adobe")
+    return marker not in range(0xE0, 0xF0) and marker != 0xFE
 
 
 def _png(data: bytes) -> Iterator[bytes]:

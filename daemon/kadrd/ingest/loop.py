@@ -152,7 +152,7 @@ class Ingest(threading.Thread):
                 continue
             try:
                 future.set_result(do())
-            except Exception as error:  # the caller's to handle
+            except Exception as error:  # noqa: BLE001 - the caller's to handle
                 future.set_exception(error)
 
     def _keep_watch(self) -> None:
@@ -241,6 +241,7 @@ class Ingest(threading.Thread):
             self._met += len(todo)
         elif self._met and self._met != self._met_before:
             self._begin_pass(before=self._met)  # some may have been moving, or met a worker that died
+            return True
         elif len(self.backlog) == 0 and not self._catalogue.tree.waiting(1):
             self._filling = -1
             if target is self.next:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from kadrd.embed.models import Model
@@ -23,10 +24,13 @@ LOOK_AHEAD = 512
 # A worker that dies with no file in hand could not even begin: its model or the machine is to blame.
 TROUBLE_SECONDS = 60.0
 
-POISON = Skipped("kills-the-decoder", "It made the decoder crash or hang twice; it will be tried again after an update.")
+POISON = Skipped(
+    "kills-the-decoder", "It made the decoder crash or hang twice; it will be tried again after an update."
+)
 
 
-class Target(NamedTuple):
+@dataclass(frozen=True)
+class Target:
     """A model that pictures get a vector of, and the index those go to."""
 
     model: Model
@@ -215,7 +219,9 @@ class Pipeline:
             self._catalogue.end_trials(done)
         return rows
 
-    def _vectors(self, picture_id: int, encoded: Encoded, targets: Iterable[Target]) -> list[tuple[Target, VectorRow]]:
+    def _vectors(
+        self, picture_id: int, encoded: Encoded, targets: Iterable[Target]
+    ) -> list[tuple[Target, VectorRow]]:
         rows = []
         for target in targets:
             row = self._catalogue.add_vector(target.model_id, picture_id, encoded, target.model.fingerprint)

@@ -62,7 +62,9 @@ class Scanner:
 
     def root_of(self, path: bytes) -> Root | None:
         """The root that *path* lies in."""
-        return next((r for r in self._roots if path == r.path or path.startswith(r.path.rstrip(b"/") + b"/")), None)
+        return next(
+            (r for r in self._roots if path == r.path or path.startswith(r.path.rstrip(b"/") + b"/")), None
+        )
 
     @property
     def roots(self) -> list[Root]:
@@ -148,7 +150,11 @@ class Scanner:
         if names is None:
             return True
         known = self._tree.folder(root.path)
-        return known is None or not (known.files or known.subfolders) or bool(names & (known.files.keys() | known.subfolders))
+        return (
+            known is None
+            or not (known.files or known.subfolders)
+            or bool(names & (known.files.keys() | known.subfolders))
+        )
 
     def _update_online(self, root: Root) -> bool:
         present = self._present(root)
@@ -173,7 +179,11 @@ class Scanner:
                 over.append(file_id)
         if patient:
             ready = self._tree.long_missing(now - MASS_PATIENCE, SWEEP_FILES)
-            over += [file_id for file_id, path, root_id in ready if root_id in patient and not os.path.lexists(path)]
+            over += [
+                file_id
+                for file_id, path, root_id in ready
+                if root_id in patient and not os.path.lexists(path)
+            ]
         if over:
             with self._catalogue.transaction():
                 self._tree.forget(over)
@@ -181,4 +191,3 @@ class Scanner:
     def _suspicious(self, root: Root) -> bool:
         missing, all_ = self._tree.share_missing(root.id)
         return missing >= MASS_FILES and 2 * missing > all_
-

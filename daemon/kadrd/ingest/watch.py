@@ -106,7 +106,7 @@ if sys.platform == "linux":
     class _Armed:
         """watchdog's callback for one folder, under the path it had when it was armed."""
 
-        def __init__(self, system: "_System", path: bytes, number: int) -> None:
+        def __init__(self, system: _System, path: bytes, number: int) -> None:
             self._system, self._path, self.number = system, path, number
 
         def on_event(self, event: Any) -> None:
@@ -115,7 +115,7 @@ if sys.platform == "linux":
                 # It has another path now; the scan of its new parent arms that one. This one is over.
                 self._system.drop(event.wd, self._path, self.number)
 
-        def on_watch_deleted(self, wd: int) -> None:
+        def on_watch_deleted(self, _wd: int) -> None:
             self._system.forget(self._path, self.number)
 
         def on_queue_overflow(self) -> None:
@@ -123,7 +123,8 @@ if sys.platform == "linux":
 
     class _System:
         """Linux: inotify. Every arming is a callback with a number of its own, so that a folder which was
-        replaced by another under the same path is watched whatever order the news of it comes in."""
+        replaced by another under the same path is watched whatever order the news of it comes in.
+        """
 
         ordered = True
 
@@ -132,7 +133,8 @@ if sys.platform == "linux":
             self._numbers = itertools.count(1)
             self._lock = threading.Lock()
             self._armed: dict[bytes, tuple[int, int]] = {}
-            self._reader = InotifyFD()
+            # Any: its types tell watch descriptors and callback numbers apart, which for us are numbers.
+            self._reader: Any = InotifyFD()
             self._reader.daemon = True
             self._reader.start()
 
@@ -193,7 +195,7 @@ else:
 
         ordered = False
 
-        def __init__(self, on_event: Callable[[bytes, bytes], None], on_lost: Callable[[], None]) -> None:
+        def __init__(self, on_event: Callable[[bytes, bytes], None], _on_lost: Callable[[], None]) -> None:
             self._on_event = on_event
             self._streams: dict[bytes, Any] = {}
             self._observer = Observer()

@@ -68,7 +68,10 @@ class Worker:
         self._encoders: dict[str, Encoder] = {}
 
     def serve(self) -> None:
-        does: dict[str, Callable[[dict[str, Any]], list[Any]]] = {"digest": self.digest, "encode": self.encode}
+        does: dict[str, Callable[[dict[str, Any]], list[Any]]] = {
+            "digest": self.digest,
+            "encode": self.encode,
+        }
         reader = FrameReader(FRAME_LIMIT)
         while data := self._connection.recv(1 << 20):
             reader.feed(data)
@@ -127,14 +130,17 @@ class Worker:
         vectors = [_encoded(e, fit, good) for e, fit in zip(encoders, fits, strict=True)]
         rows = iter(zip(*vectors, strict=True))
         return [
-            _outcome(picture, next(rows)) if isinstance(picture, Decoded) else {"skip": picture} for picture in pictures
+            _outcome(picture, next(rows)) if isinstance(picture, Decoded) else {"skip": picture}
+            for picture in pictures
         ]
 
     def _encoder(self, folder: str) -> Encoder:
         if folder not in self._encoders:
             model = models.read(Path(folder))
             models.check(model)
-            self._encoders[folder] = Encoder(model, towers=("image",), threads=self._threads, cache=self._cache)
+            self._encoders[folder] = Encoder(
+                model, towers=("image",), threads=self._threads, cache=self._cache
+            )
         return self._encoders[folder]
 
 
@@ -197,7 +203,8 @@ def _outcome(picture: Decoded, vectors: tuple[Any, ...]) -> Any:
 
 def _hush_libraries() -> None:
     """libtiff and its kin write a line for every oddity straight to descriptor 2: a folder of damaged files would
-    fill the log. Python's own words, a traceback among them, still get there."""
+    fill the log. Python's own words, a traceback among them, still get there.
+    """
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -90,7 +90,7 @@ class Worker:
                 if "begin" in reply:
                     in_hand[reply["begin"]] = time.monotonic()
                 else:
-                    in_hand.pop(reply.get("ended"), None)
+                    in_hand.pop(reply["ended"], None)
         except (OSError, KadrError) as error:
             lost = self._post_mortem(error)
             raise WorkerLost(frozenset(in_hand), lost) from None
@@ -126,7 +126,11 @@ class Worker:
         # A few numerical libraries start a thread for each core at import, each with its own heap.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=environment, start_new_session=True
+            words,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(),),
+            env=environment,
+            start_new_session=True,
         )
         theirs.close()
         self._socket, self._reader = ours, FrameReader(FRAME_LIMIT)

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from kadrd.learn.corpus import Example
-from kadrd.learn.views import cut
+from kadrd.learn.views import TEACHER_SIZE, cut
 
 WIDTH = 1024
+__all__ = ["TEACHER_SIZE", "Cache", "Kind", "fill", "said", "start"]
 CHUNK = 256
 PROCESSES = 2
 Bytes = npt.NDArray[np.uint8]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VIEWS = {"tiny": (1, 64)}  # views of a picture and their size in pixels, for sources of small pictures
 OTHER_VIEWS = (6, 128)
-TEXT_SHARES = {"flickr": 0.45, "caltech": 0.30, "tiny": 0.25}
+TEXT_SHARES = {"flickr": 0.42, "caltech": 0.22, "tiny": 0.18, "guessed": 0.18}
 PICTURE_SHARES = {"flickr": 0.27, "caltech": 0.33, "tiny": 0.40}
 OTHER_SHARE = 0.3
 SEED = 20261121
@@ -43,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-steps", type=int, default=2000)
     parser.add_argument("--text-batch", type=int, default=512)
     parser.add_argument("--text-layers", type=int, default=3)
+    parser.add_argument("--namer", type=Path, metavar="TFLITE", help="an ImageNet classifier, for more words")
     parser.add_argument(
-        "--keep-space", action="store_true", help="teach texts again for a projection already learned"
+        "--further", action="store_true", help="go on teaching texts in the space already learned"
     )
     parser.add_argument("--minutes", type=float, default=90, help="for the picture stage")
     parser.add_argument("--processes", type=int, default=1, help="for the picture stage, a thread each")
@@ -87,20 +88,27 @@ def shares(table: dict[str, float], names: Any) -> dict[str, float]:
 
 
 def learn_texts(args: argparse.Namespace, words: Words, shelf: Shelf) -> None:
+    """Both towers' common space; ``--further`` keeps the projection, which a picture tower may have learned."""
     import torch
 
     from kadrd.learn import pupil, tokens
+    from kadrd.learn.guesses import guessed
+    from kadrd.learn.shelf import Shelf
     from kadrd.learn.stage_texts import Space, TextPlan, teach_texts
 
     torch.manual_seed(SEED)
-    kept = (
-        Space(**torch.load(args.work / "texts.pt", weights_only=True)["space"]) if args.keep_space else None
-    )
-    tokenizer = tokens.learn(texts_of(shelf, words))
+    if args.namer:
+        sources = [*shelf.sources, guessed(args.work / "views", shelf.sources, args.namer)]
+        shelf = Shelf(sources, shares(TEXT_SHARES, [one.name for one in sources]), SEED)
+    kept = torch.load(args.work / "texts.pt", weights_only=True) if args.further else None
+    tokenizer = tokens.load(args.work / "tokenizer.json") if kept else tokens.learn(texts_of(shelf, words))
     px = int(args.sizes.split(",")[-1].split(":")[0])
-    config = pupil.architecture(tokenizer.get_vocab_size(), px, args.text_layers)
+    config = kept["config"] if kept else pupil.architecture(tokenizer.get_vocab_size(), px, args.text_layers)
     taught = pupil.Pupil(pupil.build(config), tokenizer)
-    space = teach_texts(taught, shelf, words, TextPlan(args.text_steps, args.text_batch, SEED, kept))
+    if kept:
+        taught.clip.load_state_dict(kept["text"], strict=False)
+    space = Space(**kept["space"]) if kept else None
+    space = teach_texts(taught, shelf, words, TextPlan(args.text_steps, args.text_batch, SEED, space))
     tokenizer.save(str(args.work / "tokenizer.json"))
     torch.save(
         {"config": config, "text": pupil.text_state(taught.clip), "space": vars(space)},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from kadr.protocol.errors import ModelFailed
 from kadr.protocol.messages import Hit
@@ -24,7 +24,8 @@ SPARE = 16
 WIDEN = 4
 
 
-class Serving(NamedTuple):
+@dataclass(frozen=True)
+class Serving:
     """The model that answers, with its index; replaced as one when the model changes."""
 
     model: Model
@@ -41,13 +42,17 @@ def answer(text: str, limit: int, min_score: float | None, serving: Serving, rea
     return rank(near, files, limit, min_score)
 
 
-def similar(vector: Vector, limit: int, min_score: float | None, serving: Serving, reader: Reader) -> list[Hit]:
+def similar(
+    vector: Vector, limit: int, min_score: float | None, serving: Serving, reader: Reader
+) -> list[Hit]:
     """The files that look like the picture with this vector, best first."""
     near, files = search(vector, limit, serving.index, reader)
     return rank(near, files, limit, min_score)
 
 
-def search(vector: Vector, limit: int, index: Index, reader: Reader) -> tuple[list[Near], dict[int, list[Shown]]]:
+def search(
+    vector: Vector, limit: int, index: Index, reader: Reader
+) -> tuple[list[Near], dict[int, list[Shown]]]:
     """The nearest pictures that show in at least *limit* files, or all that there are, with their files."""
     wanted = limit + SPARE
     while True:

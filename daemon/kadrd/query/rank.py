@@ -9,7 +9,9 @@ from kadrd.store.reader import Shown
 from kadrd.values import Near
 
 
-def rank(near: Sequence[Near], files: Mapping[int, Sequence[Shown]], limit: int, min_score: float | None) -> list[Hit]:
+def rank(
+    near: Sequence[Near], files: Mapping[int, Sequence[Shown]], limit: int, min_score: float | None
+) -> list[Hit]:
     """The best *limit* files; pictures that no file shows are left out."""
     hits = [
         Hit(file.path, round(picture.score, 6), file.picture, file.width, file.height)

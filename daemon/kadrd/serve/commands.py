@@ -15,8 +15,23 @@ from typing import Any
 from kadr.protocol import messages
 from kadr.protocol.errors import BadParameter, NotAFolder, NotAPicture, NotARoot, NotFound, NotReadable
 from kadr.protocol.messages import (
-    MAX_LIMIT, ROWS_A_REPLY, Add, Doctor, Hit, Item, Ping, Progress, Remove, Rescan, Roots, Search, Similar, Status,
-    Stop, Sync, Verify,
+    MAX_LIMIT,
+    ROWS_A_REPLY,
+    Add,
+    Doctor,
+    Hit,
+    Item,
+    Ping,
+    Progress,
+    Remove,
+    Rescan,
+    Roots,
+    Search,
+    Similar,
+    Status,
+    Stop,
+    Sync,
+    Verify,
 )  # fmt: skip
 from kadrd.query.answer import answer, similar
 from kadrd.serve.parts import Parts
@@ -54,7 +69,9 @@ async def similar_to(parts: Parts, request: Similar, say: Say) -> dict[str, Any]
     return await _found(parts, request, say, find)
 
 
-async def _found(parts: Parts, request: Search | Similar, say: Say, find: Callable[[], list[Hit]]) -> dict[str, Any]:
+async def _found(
+    parts: Parts, request: Search | Similar, say: Say, find: Callable[[], list[Hit]]
+) -> dict[str, Any]:
     """Send the hits that *find* gives, and how complete they are."""
     if not 0 < request.limit <= MAX_LIMIT:
         raise BadParameter(why=f"limit has to be from 1 to {MAX_LIMIT:,}")
@@ -117,6 +134,7 @@ def _absolute(path: bytes) -> None:
 
 
 async def remove(parts: Parts, request: Remove, _say: Say) -> dict[str, Any]:
+    _absolute(request.path)
     wanted = {os.path.normpath(request.path), os.path.realpath(request.path)}
 
     def forget() -> tuple[bytes, int]:
@@ -130,6 +148,8 @@ async def remove(parts: Parts, request: Remove, _say: Say) -> dict[str, Any]:
 
 
 async def rescan(parts: Parts, request: Rescan, _say: Say) -> dict[str, Any]:
+    if request.path:
+        _absolute(request.path)
     path = os.path.realpath(request.path) if request.path else b""
 
     def look_again() -> int:
@@ -148,8 +168,8 @@ async def sync(parts: Parts, _request: Sync, say: Say) -> dict[str, Any]:
         done, pending = counts["finished"] - fence.finished, await parts.in_pool(parts.reader.pending)
         stage = "scan" if fence.ticket is None else "index"
         await say(Progress(stage, done, done + pending, counts["failed"] - fence.failed))
-    counts = await parts.in_pool(parts.reader.counts)
-    return counts._asdict()
+    reached = await parts.in_pool(parts.reader.counts)
+    return reached._asdict()
 
 
 async def verify(parts: Parts, _request: Verify, say: Say) -> dict[str, Any]:

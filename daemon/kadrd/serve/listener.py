@@ -58,7 +58,9 @@ def holder(path: str) -> int | None:
 def listen(path: str) -> socket.socket:
     """A listening socket at *path*, ours alone. Raises UnsafeFolder or OSError."""
     if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
-        raise UnsafeFolder(f"{path} is longer than the {SOCKET_PATH_LIMIT} bytes that a socket's path may have")
+        raise UnsafeFolder(
+            f"{path} is longer than the {SOCKET_PATH_LIMIT} bytes that a socket's path may have"
+        )
     _private_folder(os.path.dirname(path))
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     private = f"{path}.{os.getpid() % 100000}"[:SOCKET_PATH_LIMIT]
@@ -88,6 +90,6 @@ def peer_uid(connection: socket.socket) -> int:
     """The user at the other end."""
     if sys.platform == "linux":
         _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        return int(uid)
-    credentials = connection.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED, struct xucred
-    return int(struct.unpack_from("2I", credentials)[1])
+    else:  # SOL_LOCAL, LOCAL_PEERCRED, struct xucred
+        _, uid = struct.unpack_from("2I", connection.getsockopt(0, 1, 76))
+    return int(uid)

@@ -35,7 +35,13 @@ class Parts:
         self, *, paths: Paths, config: Config, reader: Reader, ingest: Ingest, watcher: Watcher, serving: Serving,
         worker: Worker, stop: Callable[[], None],
     ) -> None:  # fmt: skip
-        self.paths, self.config, self.reader, self.ingest, self.watcher = paths, config, reader, ingest, watcher
+        self.paths, self.config, self.reader, self.ingest, self.watcher = (
+            paths,
+            config,
+            reader,
+            ingest,
+            watcher,
+        )
         self.serving = serving
         self.stop = stop
         self.instance = str(uuid.uuid4())

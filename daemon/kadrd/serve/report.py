@@ -89,7 +89,9 @@ def _failures(parts: Parts) -> list[dict[str, Any]]:
 
 def _next_model(parts: Parts, pictures: int) -> dict[str, Any] | None:
     target = parts.ingest.next
-    return None if target is None else {"name": target.model.name, "done": target.index.count, "total": pictures}
+    return (
+        None if target is None else {"name": target.model.name, "done": target.index.count, "total": pictures}
+    )
 
 
 def _rss() -> int:
@@ -113,15 +115,26 @@ def _about_watching(parts: Parts) -> list[dict[str, Any]]:
     unwatched = len(parts.watcher.unwatched)
     limit = _number("/proc/sys/fs/inotify/max_user_watches")
     act = f"Raise it: sudo sysctl fs.inotify.max_user_watches={2 * (limit or 65536)}" if unwatched else ""
-    says = f"{unwatched:,} folders are not watched (limit {limit or 'unknown'})" if unwatched else "every folder is watched"
+    says = (
+        f"{unwatched:,} folders are not watched (limit {limit or 'unknown'})"
+        if unwatched
+        else "every folder is watched"
+    )
     unreadable = sorted(parts.ingest.scanner.unreadable)
     return [
         _check("watching", not unwatched, says, act),
-        _check("watcher", parts.watcher.alive, "the watcher's thread is alive" if parts.watcher.alive else "it died", ""),
+        _check(
+            "watcher",
+            parts.watcher.alive,
+            "the watcher's thread is alive" if parts.watcher.alive else "it died",
+            "",
+        ),
         _check(
             "permissions",
             not unreadable,
-            f"{len(unreadable):,} folders cannot be read, first {os.fsdecode(unreadable[0])}" if unreadable else "every folder can be read",
+            f"{len(unreadable):,} folders cannot be read, first {os.fsdecode(unreadable[0])}"
+            if unreadable
+            else "every folder can be read",
             "Give yourself the right to read them (chmod u+rx)." if unreadable else "",
         ),
     ]

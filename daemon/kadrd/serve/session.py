@@ -52,7 +52,11 @@ class Session:
     """Serves one client."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, welcome: Callable[[], Welcome], perform: Perform
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        welcome: Callable[[], Welcome],
+        perform: Perform,
     ) -> None:
         self._reader, self._writer = reader, writer
         self._welcome, self._perform = welcome, perform
@@ -105,7 +109,9 @@ class Session:
         while (frame := self._frames.next()) is None:
             if self._frames.partial and begun is None:
                 begun = time.monotonic()
-            wait = patience if begun is None else begun + min(FRAME_SECONDS, patience) - time.monotonic()
+            wait: float | None = (
+                patience if begun is None else begun + min(FRAME_SECONDS, patience) - time.monotonic()
+            )
             if begun is None and self._tasks:
                 wait = None  # somebody who waits for an answer is not idle
             try:
@@ -133,9 +139,8 @@ class Session:
         except KadrError as error:
             await self._send(number, Err(error))
             return
-        task = asyncio.create_task(self._answer(number, request, deadline_ms))
-        self._tasks[number] = task
-        task.add_done_callback(lambda _: self._tasks.pop(number, None))
+        self._tasks[number] = asyncio.create_task(self._answer(number, request, deadline_ms))
+        await asyncio.sleep(0)  # a task that is cancelled before it has begun would never answer
 
     def _cancel(self, request: Cancel) -> None:
         if request.target in self._tasks:
@@ -145,24 +150,30 @@ class Session:
 
     async def _answer(self, number: int, request: Any, deadline_ms: int) -> None:
         """Exactly one last reply, whatever happens."""
+        last = await self._outcome(request, number, deadline_ms)
+        del self._tasks[number]  # before the reply: whoever has read it may ask the next at once
+        if last is not None:
+            with contextlib.suppress(Closed, ConnectionError):
+                await self._send(number, last)
+
+    async def _outcome(self, request: Any, number: int, deadline_ms: int) -> Reply | None:
+        """The last reply; None when nobody is there to read it."""
         try:
             async with asyncio.timeout(deadline_ms / 1000 if deadline_ms else None):
                 body = await self._perform(request, lambda reply: self._send(number, reply))
-            last: Reply = End(body)
+            return End(body)
         except asyncio.CancelledError as error:
-            last = Err(ShuttingDown() if error.args == ("stopping",) else Cancelled())
+            return Err(ShuttingDown() if error.args == ("stopping",) else Cancelled())
         except TimeoutError:
-            last = Err(DeadlinePassed())
+            return Err(DeadlinePassed())
         except KadrError as error:
-            last = Err(error)
+            return Err(error)
         except (Closed, ConnectionError):
-            return
+            return None
         except Exception:
             reference = secrets.token_hex(4)
             log.exception("internal error %s while answering %s", reference, type(request).__name__)
-            last = Err(KadrError(why=f"internal error {reference}"))
-        with contextlib.suppress(Closed, ConnectionError):
-            await self._send(number, last)
+            return Err(KadrError(why=f"internal error {reference}"))
 
     async def _send(self, number: int, reply: Reply) -> None:
         """Raises Closed when the client does not read."""
@@ -186,5 +197,3 @@ class Session:
         self._writer.close()
         with contextlib.suppress(ConnectionError, TimeoutError):
             await asyncio.wait_for(self._writer.wait_closed(), STALL_SECONDS)
-
-

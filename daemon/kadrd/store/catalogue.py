@@ -62,7 +62,10 @@ class Catalogue:
         return None if row is None else row[0].decode()
 
     def set(self, name: str, value: str) -> None:
-        self._run("INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
+        self._run(
+            "INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
 
     def model_id(self, fingerprint: str, name: str) -> int:
         """The number of the model in the table of vectors."""
@@ -87,7 +90,13 @@ class Catalogue:
             "WHERE mine.id = ? AND theirs.root_id = ours.root_id AND other.id != mine.id "
             "AND other.inode = ? AND other.ctime_ns = ? AND other.size = ? AND other.mtime_ns = ? "
             "AND other.file_key IS NOT NULL AND other.state IN (1, 2, 3) LIMIT 1",
-            (waiting.file_id, waiting.stat.inode, waiting.stat.ctime_ns, waiting.stat.size, waiting.stat.mtime_ns),
+            (
+                waiting.file_id,
+                waiting.stat.inode,
+                waiting.stat.ctime_ns,
+                waiting.stat.size,
+                waiting.stat.mtime_ns,
+            ),
         ).fetchone()
         if row is None:
             return None
@@ -96,7 +105,10 @@ class Catalogue:
 
     def same_content(self, digest: Digest, decoder: int) -> Known | None:
         """What is known of a content: its picture, or the failure that this decoder version met."""
-        for column, key in (("files.file_key", digest.file_key), ("pictures.essence_key", digest.essence_key)):
+        for column, key in (
+            ("files.file_key", digest.file_key),
+            ("pictures.essence_key", digest.essence_key),
+        ):
             row = self._run(
                 f"SELECT pictures.id FROM pictures LEFT JOIN files ON files.picture_id = pictures.id "  # noqa: S608
                 f"WHERE {column} = ? LIMIT 1",
@@ -105,7 +117,8 @@ class Catalogue:
             if row is not None:
                 return Known(row[0], None)
         row = self._run(
-            "SELECT NULL, reason, sentence FROM failures WHERE file_key = ? AND decoder = ?", (digest.file_key, decoder)
+            "SELECT NULL, reason, sentence FROM failures WHERE file_key = ? AND decoder = ?",
+            (digest.file_key, decoder),
         ).fetchone()
         return None if row is None else self._known(row)
 
@@ -118,14 +131,18 @@ class Catalogue:
 
     def lacks(self, picture_id: int, model_id: int) -> bool:
         """Whether the picture has no vector of the model."""
-        row = self._run("SELECT 1 FROM vectors WHERE model_id = ? AND picture_id = ?", (model_id, picture_id)).fetchone()
+        row = self._run(
+            "SELECT 1 FROM vectors WHERE model_id = ? AND picture_id = ?", (model_id, picture_id)
+        ).fetchone()
         return row is None
 
     # Trials: counted before the try, so that a content which kills the machine is known after the restart
 
     def tries(self, file_key: bytes, decoder: int) -> int:
         """How often a worker has begun on this content and not come back."""
-        row = self._run("SELECT tries FROM trials WHERE file_key = ? AND decoder = ?", (file_key, decoder)).fetchone()
+        row = self._run(
+            "SELECT tries FROM trials WHERE file_key = ? AND decoder = ?", (file_key, decoder)
+        ).fetchone()
         return row[0] if row else 0
 
     def begin_trials(self, file_keys: Sequence[bytes], decoder: int) -> None:
@@ -148,13 +165,16 @@ class Catalogue:
             "file_key = coalesce(?, file_key), reason = NULL, sentence = NULL, missing_since = NULL WHERE id = ?",
             (*stat, State.INDEXED, picture_id, file_key, file_id),
         )
-        self._run("UPDATE pictures SET orphaned_at = NULL WHERE id = ? AND orphaned_at IS NOT NULL", (picture_id,))
+        self._run(
+            "UPDATE pictures SET orphaned_at = NULL WHERE id = ? AND orphaned_at IS NOT NULL", (picture_id,)
+        )
 
     def failed(self, file_id: int, stat: Stat | None, skipped: Skipped, file_key: bytes | None) -> None:
         """The file has no picture, and why."""
         if stat is not None:
             self._run(
-                "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE id = ?", (*stat, file_id)
+                "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE id = ?",
+                (*stat, file_id),
             )
         self._run(
             "UPDATE files SET state = ?, picture_id = NULL, file_key = coalesce(?, file_key), reason = ?, sentence = ? "
@@ -176,7 +196,9 @@ class Catalogue:
         number: int = row[0]
         return number
 
-    def add_vector(self, model_id: int, picture_id: int, encoded: Encoded, fingerprint: str) -> VectorRow | None:
+    def add_vector(
+        self, model_id: int, picture_id: int, encoded: Encoded, fingerprint: str
+    ) -> VectorRow | None:
         """The picture's vector of one model; None when it has one already."""
         vector = encoded.vectors[fingerprint]
         cursor = self._run(

@@ -55,4 +55,7 @@ def sweep(folder: str, ranges: tuple[Range, ...]) -> None:
 
 def _seamless(ranges: tuple[Range, ...]) -> bool:
     starts = [0, *(r.upto for r in ranges[:-1])]
-    return all(r.after == start < r.upto and os.path.basename(r.file) == r.file for r, start in zip(ranges, starts, strict=False))
+    return all(
+        r.after == start < r.upto and os.path.basename(r.file) == r.file
+        for r, start in zip(ranges, starts, strict=False)
+    )

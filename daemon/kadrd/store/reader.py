@@ -106,7 +106,9 @@ class Reader:
 
     def last_seq(self, model_id: int) -> int:
         """The sequence number of the model's newest vector; 0 when there is none."""
-        number: int = self._ask("SELECT coalesce(max(seq), 0) FROM vectors WHERE model_id = ?", (model_id,))[0][0]
+        number: int = self._ask("SELECT coalesce(max(seq), 0) FROM vectors WHERE model_id = ?", (model_id,))[
+            0
+        ][0]
         return number
 
     def vectors(self, model_id: int, after: int, upto: int) -> Iterator[tuple[list[int], list[int], Matrix]]:

@@ -95,7 +95,9 @@ def open_for_writing(path: str) -> sqlite3.Connection:
 
 def open_for_reading(path: str) -> sqlite3.Connection:
     """A connection that cannot write, for one thread."""
-    connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.execute("PRAGMA query_only = ON")
     return connection

@@ -20,10 +20,14 @@ from kadrd.store.shard import Damaged, Shard, build
 PROBES = 64
 
 
-def start(catalogue: str, model_id: int, fingerprint: str, after: int, upto: int, path: str) -> subprocess.Popen[bytes]:
+def start(
+    *, catalogue: str, model_id: int, fingerprint: str, after: int, upto: int, path: str
+) -> subprocess.Popen[bytes]:
     """Begin to build the shard *path* in a child; poll it, then load the shard."""
     words = (catalogue, model_id, fingerprint, after, upto, path, os.cpu_count() or 1)
-    return subprocess.Popen([sys.executable, "-m", "kadrd.store.sealer", *map(str, words)], stdin=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, "-m", "kadrd.store.sealer", *map(str, words)], stdin=subprocess.DEVNULL
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -34,7 +38,15 @@ def main(arguments: list[str]) -> int:
     reader.close()
     ids = [picture_id for _, some, _ in chunks for picture_id in some]
     vectors = np.concatenate([rows for _, _, rows in chunks])
-    build(path, fingerprint, int(after), int(upto), ids, vectors, int(threads))
+    build(
+        path,
+        model=fingerprint,
+        after=int(after),
+        upto=int(upto),
+        picture_ids=ids,
+        vectors=vectors,
+        threads=int(threads),
+    )
     shard = Shard(path, fingerprint, vectors.shape[1])
     for row in np.linspace(0, len(ids) - 1, min(PROBES, len(ids)), dtype=int):
         best = shard.search(vectors[row], 1)[0]

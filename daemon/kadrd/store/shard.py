@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
 
 import hnswlib
 import numpy as np
@@ -33,7 +33,8 @@ class Damaged(Exception):
     """A shard's file is not what its header says. It is rebuilt from the catalogue."""
 
 
-class Header(NamedTuple):
+@dataclass(frozen=True)
+class Header:
     """What a shard holds; checked before hnswlib sees the file."""
 
     format: int
@@ -46,7 +47,9 @@ class Header(NamedTuple):
     checksum: str
 
 
-def build(path: str, model: str, after: int, upto: int, picture_ids: list[int], vectors: Matrix, threads: int) -> Header:
+def build(
+    path: str, *, model: str, after: int, upto: int, picture_ids: list[int], vectors: Matrix, threads: int
+) -> Header:
     """Make the shard file *path* and its header, complete and synced. Raises OSError or Damaged."""
     index = hnswlib.Index(space="ip", dim=vectors.shape[1])
     index.init_index(max_elements=len(picture_ids), M=LINKS, ef_construction=EF_CONSTRUCTION, random_seed=1)
@@ -59,11 +62,18 @@ def build(path: str, model: str, after: int, upto: int, picture_ids: list[int], 
         raise OSError(28, "the shard was saved short: the disk is full")
     durable.sync_file(temporary)
     header = Header(
-        FORMAT, model, vectors.shape[1], after, upto, len(picture_ids), os.path.getsize(temporary), checksum(temporary)
+        FORMAT,
+        model,
+        vectors.shape[1],
+        after,
+        upto,
+        len(picture_ids),
+        os.path.getsize(temporary),
+        checksum(temporary),
     )
     durable.point("shard-built")
     durable.publish(temporary, path)
-    durable.replace(header_path(path), json.dumps(header._asdict()).encode())
+    durable.replace(header_path(path), json.dumps(asdict(header)).encode())
     return header
 
 
@@ -72,7 +82,11 @@ def read_header(path: str) -> Header:
     try:
         with open(header_path(path), "rb") as file:
             header = Header(**json.loads(file.read(65536)))
-        good = header.format == FORMAT and os.path.getsize(path) == header.size and checksum(path) == header.checksum
+        good = (
+            header.format == FORMAT
+            and os.path.getsize(path) == header.size
+            and checksum(path) == header.checksum
+        )
     except (OSError, ValueError, TypeError) as error:
         raise Damaged(f"{path}: {error}") from None
     if not good:
@@ -108,7 +122,10 @@ class Shard:
         except RuntimeError:
             # Fewer than k points can be reached in the graph (nmslib/hnswlib#563): then every row is looked at.
             return self.search_exactly(vector, k)
-        return [Near(int(label), 1.0 - float(distance)) for label, distance in zip(labels[0], distances[0], strict=True)]
+        return [
+            Near(int(label), 1.0 - float(distance))
+            for label, distance in zip(labels[0], distances[0], strict=True)
+        ]
 
     def search_exactly(self, vector: Vector, k: int) -> list[Near]:
         """The *k* nearest by looking at every row."""

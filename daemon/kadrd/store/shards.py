@@ -142,14 +142,16 @@ class Index:
     def _begin(self, job: Job) -> None:
         name = f"{job.after}-{job.upto}-{secrets.token_hex(4)}.shard"
         path = os.path.join(self._folder, name)
-        child = sealer.start(self._catalogue, self._model_id, self._fingerprint, job.after, job.upto, path)
+        child = sealer.start(
+            catalogue=self._catalogue, model_id=self._model_id, fingerprint=self._fingerprint,
+            after=job.after, upto=job.upto, path=path,
+        )  # fmt: skip
         self._sealing = (job, name, child)
 
     def _finish(self, job: Job, name: str, child: subprocess.Popen[bytes]) -> None:
         self._sealing = None
         try:
-            if child.returncode != 0:
-                raise Damaged(f"the sealer ended with {child.returncode}")
+            _check(child)
             sealed = Part(name, Shard(os.path.join(self._folder, name), self._fingerprint, self._dimension))
             parts = self._with(sealed, job)
             ranges = tuple(Range(p.file, p.rows.after, p.rows.upto) for p in parts[:-1])
@@ -171,6 +173,11 @@ class Index:
         if buffer.rows.after < job.upto:
             buffer = Part("", self._segment(job.upto, 2**62))
         return (*before, sealed, *behind, buffer)
+
+
+def _check(child: subprocess.Popen[bytes]) -> None:
+    if child.returncode != 0:
+        raise Damaged(f"the sealer ended with {child.returncode}")
 
 
 def plan(parts: Sequence[Shard | Segment], seal_at: int, shard_size: int) -> Job | None:

@@ -96,7 +96,8 @@ class Tree:
         files = {
             name: KnownFile(id_, Stat(size, mtime, ctime, inode), State(state))
             for id_, name, size, mtime, ctime, inode, state in self._run(
-                "SELECT id, name, size, mtime_ns, ctime_ns, inode, state FROM files WHERE folder_id = ?", (row[0],)
+                "SELECT id, name, size, mtime_ns, ctime_ns, inode, state FROM files WHERE folder_id = ?",
+                (row[0],),
             )
         }
         children = self._run("SELECT path FROM folders WHERE parent_id = ? AND present", (row[0],))
@@ -118,7 +119,9 @@ class Tree:
     def folder_gone(self, path: bytes) -> None:
         """Nothing is left of the folder *path*: every file in and below it is missing."""
         below, beyond = path + b"/", path + b"0"  # "0" follows "/": the range of all paths below
-        self._run("UPDATE folders SET present = 0 WHERE path = ? OR (path > ? AND path < ?)", (path, below, beyond))
+        self._run(
+            "UPDATE folders SET present = 0 WHERE path = ? OR (path > ? AND path < ?)", (path, below, beyond)
+        )
         self._run(
             "UPDATE files SET state = ?, missing_since = ? WHERE state != ? AND folder_id IN "
             "(SELECT id FROM folders WHERE path = ? OR (path > ? AND path < ?))",
@@ -153,7 +156,10 @@ class Tree:
         self._run_many(
             "UPDATE files SET state = CASE WHEN picture_id IS NOT NULL THEN ? WHEN reason IS NOT NULL THEN ? "
             "ELSE ? END, ticket = ?, missing_since = NULL WHERE id = ?",
-            [(State.INDEXED, State.FAILED, State.PENDING, self.next_ticket(), file_id) for file_id in file_ids],
+            [
+                (State.INDEXED, State.FAILED, State.PENDING, self.next_ticket(), file_id)
+                for file_id in file_ids
+            ],
         )
 
     def files_gone(self, file_ids: Iterable[int]) -> None:
@@ -175,7 +181,10 @@ class Tree:
             (after, limit),
         )
         # `||` gives TEXT that need not be UTF-8, so it is read as bytes (catalogue.py sets text_factory).
-        return [Waiting(id_, path, Stat(size, mtime, ctime, inode), t) for id_, path, size, mtime, ctime, inode, t in rows]
+        return [
+            Waiting(id_, path, Stat(size, mtime, ctime, inode), t)
+            for id_, path, size, mtime, ctime, inode, t in rows
+        ]
 
     def retry(self, path: bytes) -> int:
         """Give every failed file in or below *path* (empty: everywhere) another try. Gives their number."""

@@ -14,11 +14,13 @@ def packed(vector: Vector) -> bytes:
 
 def unpacked(blob: bytes) -> Vector:
     """The unit vector in *blob*."""
-    return stacked([blob])[0]
+    vector: Vector = stacked([blob])[0]
+    return vector
 
 
 def stacked(blobs: list[bytes]) -> Matrix:
     """The unit vectors in *blobs*, one a row. Rounding to half precision moved their norm, so it is mended here."""
     rows = np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), -1).astype(np.float32)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.maximum(norms, np.float32(1e-12))
+    unit: Matrix = rows / np.maximum(norms, np.float32(1e-12))
+    return unit

@@ -77,6 +77,15 @@ def test_remove_of_the_built_in_model_is_refused(command: Command) -> None:
     assert "built in" in said
 
 
+def test_a_disk_that_refuses_is_a_sentence(command: Command, shelf: Shelf) -> None:
+    """A folder that cannot be written is named, with what to look at."""
+    shelf.installed.write_text("in the way", encoding="utf-8")
+    code, said = command("use", "mini")
+    assert code == FAILED
+    assert str(shelf.installed) in said
+    assert "free space" in said
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [

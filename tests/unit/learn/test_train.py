@@ -113,11 +113,11 @@ def test_a_finished_stage_is_not_done_again(place, capsys):
 
 
 def test_texts_can_be_taught_again_in_the_same_space(place):
-    """With --keep-space the projection that the picture tower has learned stays as it is."""
+    """With --further the projection that the picture tower has learned stays as it is."""
     import torch
 
     before = torch.load(place / "work" / "texts.pt", weights_only=True)["space"]["projection"]
-    assert run(place, "--stage", "texts", "--keep-space") == 0
+    assert run(place, "--stage", "texts", "--further") == 0
     assert torch.equal(
         before, torch.load(place / "work" / "texts.pt", weights_only=True)["space"]["projection"]
     )
