@@ -3,6 +3,7 @@
 Must not import torch, and must not open a socket: see the first lines below.
 """
 
+import functools
 import sys
 import threading
 from collections.abc import Sequence
@@ -106,7 +107,7 @@ class _Tower:
     def _compiled(self) -> Any:
         if self._request is None:
             try:
-                network = openvino.Core().compile_model(self._path, "CPU", self._settings)
+                network = _core().compile_model(self._path, "CPU", self._settings)
             except RuntimeError as error:
                 raise ModelError(
                     f"{self._path} cannot be run ({str(error).splitlines()[-1]}).",
@@ -114,6 +115,14 @@ class _Tower:
                 ) from error
             self._request = network.create_infer_request()
         return self._request
+
+
+@functools.cache
+def _core() -> Any:
+    """The one Core of this process, never let go: its CPU plugin gives the thread that loads it a signal stack,
+    and freed on another thread it leaves that stack dangling, so that the next signal ends the process.
+    """
+    return openvino.Core()
 
 
 _REPORT = "This is a fault in kadr: please report it."

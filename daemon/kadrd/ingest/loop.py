@@ -137,6 +137,9 @@ class Ingest(threading.Thread):
         scanned = self.scanner.step()
         worked = self.pipeline.step()
         self._mark_dirty()
+        if self.scanner.came_back:
+            self.scanner.came_back = False
+            self._begin_pass(before=0)
         self._pass_fences()
         filled = not worked and self._fill()
         for target in self._targets():

@@ -38,6 +38,8 @@ class Scanner:
         self._roots: list[Root] = self._tree.roots()
         self.unreadable: set[bytes] = set()
         self.full_scans = 0
+        self.came_back = False
+        """Whether a disk came back; its pictures may lack a vector of a model that was taken up meanwhile."""
 
     # Roots
 
@@ -164,6 +166,7 @@ class Scanner:
             log.info("%r is %s", root.path, "online again" if present else "offline")
             self._tree.set_online(root.id, present)
             self._roots = self._tree.roots()
+            self.came_back |= present
         return present
 
     # Files that stay away

@@ -49,7 +49,8 @@ class Watcher:
             self._system.arm(folder)
             self.unwatched.discard(folder)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            # A folder that is gone or may not be read is the scanner's business, which looks at it again anyway.
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
                 self.unwatched.add(folder)
 
     def disarm(self, root: bytes) -> None:

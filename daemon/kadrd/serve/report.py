@@ -40,10 +40,10 @@ def warnings(parts: Parts) -> list[str]:
     found = [text for text in (ingest.trouble, ingest.pipeline.trouble) if text]
     if count := len(parts.watcher.unwatched):
         found.append(
-            f"{count:,} folders cannot be watched and are looked at every few seconds instead (`kadr doctor` says why)."
+            f"{_many(count, 'folder')} cannot be watched, so changes there are noticed later (`kadr doctor` says why)."
         )
     if count := len(ingest.scanner.unreadable):
-        found.append(f"{count:,} folders cannot be read: permission denied. What was known of them is kept.")
+        found.append(f"{_many(count, 'folder')} cannot be read: permission denied. What was known is kept.")
     return found
 
 
@@ -116,7 +116,7 @@ def _about_watching(parts: Parts) -> list[dict[str, Any]]:
     limit = _number("/proc/sys/fs/inotify/max_user_watches")
     act = f"Raise it: sudo sysctl fs.inotify.max_user_watches={2 * (limit or 65536)}" if unwatched else ""
     says = (
-        f"{unwatched:,} folders are not watched (limit {limit or 'unknown'})"
+        f"{_many(unwatched, 'folder')} not watched (limit {limit or 'unknown'})"
         if unwatched
         else "every folder is watched"
     )
@@ -132,7 +132,7 @@ def _about_watching(parts: Parts) -> list[dict[str, Any]]:
         _check(
             "permissions",
             not unreadable,
-            f"{len(unreadable):,} folders cannot be read, first {os.fsdecode(unreadable[0])}"
+            f"{_many(len(unreadable), 'folder')} cannot be read, first {os.fsdecode(unreadable[0])}"
             if unreadable
             else "every folder can be read",
             "Give yourself the right to read them (chmod u+rx)." if unreadable else "",
@@ -163,6 +163,10 @@ def _about_pictures(parts: Parts) -> list[dict[str, Any]]:
 
 def _check(name: str, ok: bool, says: str, act: str) -> dict[str, Any]:
     return {"name": name, "ok": ok, "says": says, "act": act}
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _number(path: str) -> int | None:
