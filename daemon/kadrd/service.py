@@ -31,7 +31,7 @@ from kadrd.ingest.settle import Settle
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker
 from kadrd.query.answer import Serving, Words
-from kadrd.serve import commands, listener
+from kadrd.serve import commands, listener, report
 from kadrd.serve.parts import Parts
 from kadrd.serve.session import BUSY_RETRY_MS, Session
 from kadrd.store.catalogue import Catalogue
@@ -211,7 +211,7 @@ class Service:
             caps=list(CAPABILITIES),
             limits={"request": REQUEST_LIMIT, "reply": REPLY_LIMIT},
             model={"name": model.name, "id": model.fingerprint, "dimension": model.dimension},
-            warnings=self._parts.warnings(),
+            warnings=report.warnings(self._parts),
         )
 
     async def _end_sessions(self) -> None:

@@ -34,9 +34,11 @@ from kadr.protocol.messages import (
     Verify,
 )  # fmt: skip
 from kadrd.query.answer import answer, similar
+from kadrd.serve import report
 from kadrd.serve.parts import Parts
 from kadrd.serve.session import Perform, Say
 from kadrd.values import Skipped, Vector
+from kadrd.verify import Verification
 
 PROGRESS_SECONDS = 0.2
 
@@ -82,7 +84,7 @@ async def _found(
     for first in range(0, len(hits), ROWS_A_REPLY):
         await say(Item([hit._asdict() for hit in hits[first : first + ROWS_A_REPLY]]))
     took = round((time.monotonic() - started) * 1000)
-    return {"count": len(hits), "took_ms": took, **await parts.in_pool(parts.freshness)}
+    return {"count": len(hits), "took_ms": took, **await parts.in_pool(lambda: report.freshness(parts))}
 
 
 def _vector_of(parts: Parts, path: bytes) -> Vector:
@@ -107,7 +109,7 @@ async def roots(parts: Parts, _request: Roots, _say: Say) -> dict[str, Any]:
 async def add(parts: Parts, request: Add, _say: Say) -> dict[str, Any]:
     path = await parts.in_pool(lambda: _folder(request.path))
     new = await asyncio.wrap_future(parts.ingest.call(lambda: parts.ingest.scanner.add_root(path)))
-    return {"path": path, "new": new, "warnings": parts.warnings()}
+    return {"path": path, "new": new, "warnings": report.warnings(parts)}
 
 
 def _folder(given: bytes) -> bytes:
@@ -175,7 +177,8 @@ async def sync(parts: Parts, _request: Sync, say: Say) -> dict[str, Any]:
 async def verify(parts: Parts, _request: Verify, say: Say) -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     latest: list[Progress] = []
-    working = loop.run_in_executor(None, parts.verify, latest.append)
+    verification = Verification(parts.reader, parts.serving, parts.config.scan, latest.append)
+    working = loop.run_in_executor(None, verification.run)  # not in the pool: it may take hours
     while not (await asyncio.wait({working}, timeout=PROGRESS_SECONDS))[0]:
         if latest:
             await say(latest[-1])
@@ -184,11 +187,11 @@ async def verify(parts: Parts, _request: Verify, say: Say) -> dict[str, Any]:
 
 
 async def status(parts: Parts, _request: Status, _say: Say) -> dict[str, Any]:
-    return await parts.in_pool(parts.status)
+    return await parts.in_pool(lambda: report.status(parts))
 
 
 async def doctor(parts: Parts, _request: Doctor, _say: Say) -> dict[str, Any]:
-    return {"checks": await parts.in_pool(parts.doctor)}
+    return {"checks": await parts.in_pool(lambda: report.doctor(parts))}
 
 
 async def stop(parts: Parts, _request: Stop, _say: Say) -> dict[str, Any]:

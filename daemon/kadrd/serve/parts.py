@@ -1,4 +1,4 @@
-"""What the commands may use of the daemon: named parts, and the few questions that concern several of them."""
+"""What the commands may use of the daemon: its parts by name, a pool of threads, and a worker for pictures asked with."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from kadr.protocol.messages import Progress
 from kadr.protocol.paths import Paths
 from kadrd.config import Config
 from kadrd.ingest.loop import Ingest
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker, WorkerLost
 from kadrd.query.answer import Serving
-from kadrd.serve import report
 from kadrd.store.reader import Reader
 from kadrd.values import Digest, Skipped, Vector
-from kadrd.verify import Verification
 
 _T = TypeVar("_T")
 
@@ -71,21 +68,3 @@ class Parts:
             finally:
                 self._worker.rest()
         return made if isinstance(made, Skipped) else made.vectors[self.serving.model.fingerprint]
-
-    def freshness(self) -> dict[str, Any]:
-        """What every answer says of itself."""
-        return report.freshness(self)
-
-    def warnings(self) -> list[str]:
-        """What a user should know before trusting an answer."""
-        return report.warnings(self)
-
-    def status(self) -> dict[str, Any]:
-        return report.status(self)
-
-    def doctor(self) -> list[dict[str, Any]]:
-        return report.doctor(self)
-
-    def verify(self, tell: Callable[[Progress], None]) -> dict[str, Any]:
-        """Compare everything with everything; minutes for a large library."""
-        return Verification(self.reader, self.serving, self.config.scan, tell).run()

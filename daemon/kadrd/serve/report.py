@@ -6,13 +6,11 @@ import os
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kadrd import __version__
+from kadrd.serve.parts import Parts
 from kadrd.store.schema import SQLITE_VERSION
-
-if TYPE_CHECKING:
-    from kadrd.serve.parts import Parts
 
 # A path can take 4,096 bytes and a reply 1 MiB, so the list is bounded by both.
 MAX_FAILURES = 1000
