@@ -44,7 +44,7 @@ def _main(argv: Sequence[str] | None) -> int:
         return run()
     if args.command == "model":
         return model(args)
-    from kadrd.learn import train  # torch, which nothing else loads
+    from kadrd.learn import train
 
     return train.run(args)
 
@@ -57,14 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     from kadrd.embed import commands as model_commands
 
     model_commands.add_arguments(commands.add_parser("model", help="add, list, use and remove models"))
-    if "train" in sys.argv[1:2]:
-        from kadrd.learn import train
+    from kadrd.learn import train
 
-        train.add_arguments(
-            commands.add_parser("train", help="train a small model from pictures and captions")
-        )
-    else:
-        commands.add_parser("train", help="train a small model from pictures and captions")
+    train.add_arguments(commands.add_parser("train", help="train a small model from pictures and captions"))
     return parser
 
 

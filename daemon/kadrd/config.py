@@ -21,7 +21,7 @@ class Worker:
 
     priority: str = "idle"
     threads: int = 0  # 0: one for each core
-    memory_mb: int = 4096
+    memory_mb: int = 8192
     file_seconds: float = 20.0
     idle_seconds: float = 30.0
 
@@ -31,7 +31,7 @@ class Scan:
     """How the tree is watched."""
 
     quiet_seconds: float = 2.0
-    rescan_hours: float = 1.0
+    rescan_hours: float = 1.0  # 0: never by the clock
     gone_seconds: float = 60.0
     hidden: bool = False
     ignore: tuple[str, ...] = ("@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found")

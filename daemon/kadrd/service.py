@@ -78,6 +78,8 @@ class Service:
             await self._stopping.wait()
             server.close()
             await self._end_sessions()
+            with contextlib.suppress(OSError):
+                os.unlink(self._paths.socket)
         log.info("stopped")
 
     # Building

@@ -56,7 +56,7 @@ class Digest(NamedTuple):
 class Moving(NamedTuple):
     """The file changed while it was read, or between the scan and the reading: ask again later."""
 
-    stat: Stat | None
+    stat: Stat
 
 
 class Skipped(NamedTuple):

@@ -35,7 +35,7 @@ class Backlog:
                 self._last += 1
                 number = self._last
             queue = self._deep if deep else self._shallow
-            queue.setdefault(path, number)
+            queue[path] = min(queue.get(path, number), number)
             self._changed.notify_all()
 
     def take(self) -> Dirty | None:

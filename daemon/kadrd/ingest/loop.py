@@ -168,7 +168,8 @@ class Ingest(threading.Thread):
             self.counts["recoveries"] += 1
             self._watcher.restart()
             self.scanner.scan_everything()
-        if self._time_for("rescan", self._config.scan.rescan_hours * 3600):
+        hours = self._config.scan.rescan_hours
+        if hours and self._time_for("rescan", hours * 3600):
             self.scanner.scan_everything()
         if self._time_for("roots", ROOTS_SECONDS):
             self.scanner.check_roots()

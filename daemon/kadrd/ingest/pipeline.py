@@ -147,11 +147,9 @@ class Pipeline:
         elif isinstance(digest, Skipped):
             self._settled(file, Known(None, digest))
         else:
-            self._tree.files_changed([(file.file_id, digest.stat or file.stat)])
-            if isinstance(digest, Digest):
-                self._settle.changed(file.file_id, age(digest.stat), time.monotonic())
-            else:
-                self._settle.moving(file.file_id, time.monotonic())
+            # Somebody is writing it. The event of closing it makes it due sooner than this.
+            self._tree.files_changed([(file.file_id, digest.stat)])
+            self._settle.moving(file.file_id, time.monotonic())
 
     def _quiet(self, file: Waiting, read: Stat) -> bool:
         """Whether what was read is what the scan saw, or at least has been left alone since."""

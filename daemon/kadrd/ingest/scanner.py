@@ -120,7 +120,9 @@ class Scanner:
 
     def _apply(self, root: Root, dirty: Dirty, found: scan.Listing) -> None:
         known = self._tree.folder(dirty.path)
-        if known is None or not known.present or known.root_id != root.id:
+        # A folder without a parent is a root's top, or was one until a root above it took it in.
+        stray = known is not None and known.parent_id is None and dirty.path != root.path
+        if known is None or not known.present or stray:
             known = self._tree.add_folder(root.id, dirty.path)
         diff = scan.compare(found, known)
         ids = self._tree.add_files(known.id, diff.new)

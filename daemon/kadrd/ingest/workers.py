@@ -59,6 +59,8 @@ class Worker:
 
     def digest(self, paths: Sequence[bytes]) -> list[Digested]:
         """Read every file once. None stands for one that is gone. Raises WorkerLost."""
+        if self._process is not None and self._process.poll() is not None:
+            self._post_mortem(ConnectionError("it ended while it was idle"))  # no file's fault: begin another
         return [_digested(out) for out in self._ask({"do": "digest", "paths": list(paths)})]
 
     def encode(self, which: Sequence[int], models: Sequence[Model]) -> list[Encoded | Skipped]:
@@ -122,7 +124,15 @@ class Worker:
             "memory_mb": self._settings.memory_mb,
             "cache": self._cache,
         }
-        words = (sys.executable, "-m", "kadrd.ingest.worker", str(theirs.fileno()), json.dumps(settings))
+        # -P: a module that lies in the folder somebody started us in must not be loaded.
+        words = (
+            sys.executable,
+            "-P",
+            "-m",
+            "kadrd.ingest.worker",
+            str(theirs.fileno()),
+            json.dumps(settings),
+        )
         # A few numerical libraries start a thread for each core at import, each with its own heap.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(

@@ -94,11 +94,6 @@ def square(path: Path, px: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 @torch.no_grad()
 def texts(pupil: Pupil, said: list[str]) -> Any:
-    clip, tokenizer = pupil.clip, pupil.tokenizer
-    was = clip.training
-    clip.eval()
-    vectors = torch.cat(
-        [encode_text(clip, ids_of(tokenizer, said[at : at + 256])) for at in range(0, len(said), 256)]
-    )
-    clip.train(was)
-    return vectors.numpy()
+    """Vectors of the texts. The network's mode is left alone: the picture tower in it may be in use."""
+    groups = [said[at : at + 256] for at in range(0, len(said), 256)]
+    return torch.cat([encode_text(pupil.clip, ids_of(pupil.tokenizer, group)) for group in groups]).numpy()

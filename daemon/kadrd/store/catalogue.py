@@ -17,7 +17,8 @@ from kadrd.store.tree import Tree
 from kadrd.store.vectors import packed, unpacked
 from kadrd.values import Digest, Encoded, Skipped, Stat, State, VectorRow, Waiting
 
-MAX_TRIES = 2
+# A death that the daemon saw counts twice, one that took the daemon along once: somebody may just have killed it.
+MAX_TRIES = 4
 SECONDS_A_DAY = 86400
 
 
@@ -152,6 +153,12 @@ class Catalogue:
                 "tries = CASE decoder WHEN excluded.decoder THEN tries + 1 ELSE 1 END, decoder = excluded.decoder",
                 [(key, decoder) for key in file_keys],
             )
+
+    def blame(self, file_keys: Sequence[bytes]) -> None:
+        """A worker was seen to die with these contents in hand."""
+        self._connection.executemany(
+            "UPDATE trials SET tries = tries + 1 WHERE file_key = ?", [(key,) for key in file_keys]
+        )
 
     def end_trials(self, file_keys: Sequence[bytes]) -> None:
         self._connection.executemany("DELETE FROM trials WHERE file_key = ?", [(key,) for key in file_keys])

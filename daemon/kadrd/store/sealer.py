@@ -26,7 +26,7 @@ def start(
     """Begin to build the shard *path* in a child; poll it, then load the shard."""
     words = (catalogue, model_id, fingerprint, after, upto, path, os.cpu_count() or 1)
     return subprocess.Popen(
-        [sys.executable, "-m", "kadrd.store.sealer", *map(str, words)], stdin=subprocess.DEVNULL
+        [sys.executable, "-P", "-m", "kadrd.store.sealer", *map(str, words)], stdin=subprocess.DEVNULL
     )
 
 

@@ -95,13 +95,13 @@ class Index:
         buffer.add_rows(list(rows))
 
     def checkpoint(self) -> None:
-        """One step of sealing, without waiting: begin a job, or publish the one that ended."""
-        if self._sealing is None:
-            job = plan([part.rows for part in self._parts], self._seal_at, self._shard_size)
-            if job is not None and self._failed_seals < MAX_FAILED_SEALS:
-                self._begin(job)
-        elif self._sealing[2].poll() is not None:
+        """What can be done about sealing without waiting: publish the job that ended, begin the next."""
+        if self._sealing is not None and self._sealing[2].poll() is not None:
             self._finish(*self._sealing)
+        if self._sealing is None and self._failed_seals < MAX_FAILED_SEALS:
+            job = plan([part.rows for part in self._parts], self._seal_at, self._shard_size)
+            if job is not None:
+                self._begin(job)
 
     def close(self) -> None:
         """Stop a child that is sealing; what it made is swept at the next start."""

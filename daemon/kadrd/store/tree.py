@@ -28,6 +28,7 @@ class KnownFolder(NamedTuple):
     id: int
     root_id: int
     path: bytes
+    parent_id: int | None
     present: bool
     files: dict[bytes, KnownFile]
     subfolders: frozenset[bytes]
@@ -90,7 +91,9 @@ class Tree:
 
     def folder(self, path: bytes) -> KnownFolder | None:
         """The folder *path*, its files and the names of its subfolders."""
-        row = self._run("SELECT id, root_id, present FROM folders WHERE path = ?", (path,)).fetchone()
+        row = self._run(
+            "SELECT id, root_id, parent_id, present FROM folders WHERE path = ?", (path,)
+        ).fetchone()
         if row is None:
             return None
         files = {
@@ -102,7 +105,7 @@ class Tree:
         }
         children = self._run("SELECT path FROM folders WHERE parent_id = ? AND present", (row[0],))
         names = frozenset(child.rpartition(b"/")[2] for (child,) in children)
-        return KnownFolder(row[0], row[1], path, bool(row[2]), files, names)
+        return KnownFolder(row[0], row[1], path, row[2], bool(row[3]), files, names)
 
     def add_folder(self, root_id: int, path: bytes) -> KnownFolder:
         """The folder *path*, made known or present again. Its parent may not be known: then it is a root's top."""
