@@ -290,7 +290,7 @@ class Daemon:
                 changed.notify_all()
 
         def is_ready() -> bool:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, ValueError):
                 return ready(json.loads(manifest.read_text())["shards"])
             return False
 

@@ -91,12 +91,18 @@ class Near(NamedTuple):
 
 
 class Root(NamedTuple):
-    """A folder that the user asked to watch. Offline means its disk is away: nothing is forgotten."""
+    """A folder that the user asked to watch, or a disk that is mounted inside one.
+
+    Offline means that its disk is away: nothing is forgotten.
+    """
 
     id: int
     path: bytes
+    system: int
     inode: int
     online: bool
+    inside: int | None
+    """The root that a mounted disk lies in; None for what the user asked for."""
 
 
 class Problem(NamedTuple):

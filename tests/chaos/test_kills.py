@@ -9,6 +9,7 @@ import pytest
 from kadr.protocol.messages import Sync
 from kadrd.ingest.pipeline import BATCH_FILES
 
+SLOW = pytest.mark.slow
 SMALL = {"index": {"seal_at": 50, "shard_size": 400}}
 
 
@@ -18,7 +19,7 @@ def until_encoded(daemon, wanted):
         pass
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=SLOW) for seed in range(2, 20))])
 def test_killed_while_indexing(launch, pictures, tmp_path, seed):
     """Killed at a random moment of indexing, the next life encodes just what was not committed, and nothing fails."""
     files = pictures.many(tmp_path / "root", 160)
@@ -78,7 +79,7 @@ def _trials(daemon):
         return connection.execute("SELECT count(*) FROM trials").fetchone()[0]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=SLOW) for seed in range(2, 10))])
 def test_worker_killed(launch, pictures, tmp_path, seed):
     """When the worker is killed in the middle of indexing another takes over, and nothing is lost or blamed."""
     files = pictures.many(tmp_path / "root", 160)
@@ -110,7 +111,14 @@ def test_idle_worker_killed(launch, pictures, tmp_path):
 
 @pytest.mark.parametrize(
     "point",
-    ["replace-written:2", "publish-before-rename:2", "publish-renamed:3", "publish-synced:3", "publish-before-rename:4"],
+    [
+        "publish-before-rename:3",
+        pytest.param("replace-written:2", marks=SLOW),
+        pytest.param("publish-before-rename:2", marks=SLOW),
+        pytest.param("publish-before-rename:4", marks=SLOW),
+        pytest.param("publish-renamed:3", marks=SLOW),
+        pytest.param("publish-synced:3", marks=SLOW),
+    ],
 )
 def test_power_cut_while_publishing(launch, pictures, tmp_path, point):
     """Cut off at any step of publishing a generation, the next start serves a whole one and encodes nothing."""
@@ -142,7 +150,16 @@ def test_power_cut_while_publishing(launch, pictures, tmp_path, point):
     daemon.check()
 
 
-@pytest.mark.parametrize("point", ["shard-built", "publish-before-rename:1", "publish-renamed:2", "replace-written:1"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "publish-renamed:1",
+        pytest.param("shard-built", marks=SLOW),
+        pytest.param("publish-before-rename:1", marks=SLOW),
+        pytest.param("replace-written:1", marks=SLOW),
+        pytest.param("publish-renamed:2", marks=SLOW),
+    ],
+)
 def test_sealer_that_dies(launch, pictures, tmp_path, point):
     """A sealer that dies at any step costs a shard, never an answer; the next start makes it up."""
     daemon = launch(**SMALL)

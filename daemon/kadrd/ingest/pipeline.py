@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from kadrd.embed.models import Model
 from kadrd.ingest.settle import Settle, age
-from kadrd.ingest.workers import Digested, Worker, WorkerLost
+from kadrd.ingest.workers import Digested, Unread, Worker, WorkerLost
 from kadrd.store.catalogue import MAX_TRIES, Catalogue, Known
 from kadrd.store.shards import Index
 from kadrd.values import Digest, Encoded, Moving, Skipped, Stat, VectorRow, Waiting
@@ -60,7 +60,7 @@ class Pipeline:
         self.counts: Counter[str] = Counter()
         self.dirty_folders: list[bytes] = []
         self.trouble = ""
-        self._rests_until = 0.0
+        self._rests_until, self._in_vain = 0.0, 0
 
     def step(self) -> bool:
         """One batch; whether there was anything to do."""
@@ -121,9 +121,10 @@ class Pipeline:
             return self._worker.digest([file.path for file in batch])
         except WorkerLost as lost:
             # Reading does not interpret a byte, so this is a disk that hangs: whoever was in hand waits longer.
-            for number in lost.in_hand:
-                self._settle.moving(batch[number].file_id, time.monotonic())
-            return [Moving(file.stat) for file in batch]
+            self._rest_if_in_vain(lost)
+            return [
+                Moving(file.stat) if number in lost.in_hand else Unread() for number, file in enumerate(batch)
+            ]
 
     def _by_digest(self, batch: list[Waiting], digests: list[Digested]) -> list[Read]:
         """Files whose content is new; the others are committed here."""
@@ -146,7 +147,7 @@ class Pipeline:
             self.dirty_folders.append(file.path.rpartition(b"/")[0])
         elif isinstance(digest, Skipped):
             self._settled(file, Known(None, digest))
-        else:
+        elif not isinstance(digest, Unread):
             # Somebody is writing it. The event of closing it makes it due sooner than this.
             self._tree.files_changed([(file.file_id, digest.stat)])
             self._settle.moving(file.file_id, time.monotonic())
@@ -181,16 +182,27 @@ class Pipeline:
         except WorkerLost as lost:
             self._blame(lost, group)
             return dict.fromkeys(group, None)
-        self.trouble = ""
+        self.trouble, self._in_vain = "", 0
+        with self._catalogue.transaction():
+            self._catalogue.end_trials(
+                keys
+            )  # at once: were the daemon killed now, they would be blamed for it
         self.counts["encodes"] += sum(len(e.vectors) for e in encoded if isinstance(e, Encoded))
         return dict(zip(group, encoded, strict=True))
 
     def _blame(self, lost: WorkerLost, group: dict[bytes, Read]) -> None:
         """Only the files that were in hand keep the mark of the try that they did not survive."""
+        blamed = [r.digest.file_key for r in group.values() if r.number in lost.in_hand]
         innocent = [r.digest.file_key for r in group.values() if r.number not in lost.in_hand]
         with self._catalogue.transaction():
+            self._catalogue.blame(blamed)
             self._catalogue.end_trials(innocent)
-        if not lost.in_hand:
+        self._rest_if_in_vain(lost)
+
+    def _rest_if_in_vain(self, lost: WorkerLost) -> None:
+        """Once may be chance; a worker that dies again and again with no file in hand will not mend by trying."""
+        self._in_vain = 0 if lost.in_hand else self._in_vain + 1
+        if self._in_vain > 1:
             self.trouble = f"Pictures cannot be encoded at the moment: {lost}."
             self._rests_until = time.monotonic() + TROUBLE_SECONDS
 

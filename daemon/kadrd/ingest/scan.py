@@ -22,6 +22,8 @@ class Listing(NamedTuple):
 
     files: dict[bytes, Stat]
     folders: frozenset[bytes]
+    mounts: frozenset[bytes]
+    """Folders in which another file system begins."""
     complete: bool
     """False when the folder cannot be read: then nothing in it counts as gone."""
 
@@ -40,14 +42,15 @@ class Diff(NamedTuple):
 def listing(path: bytes, settings: Scan) -> Listing | None:
     """What the folder *path* holds; None when there is no such folder (any more)."""
     files: dict[bytes, Stat] = {}
-    folders = set()
+    folders: dict[bytes, int] = {}
     try:
+        device = os.stat(path).st_dev
         with os.scandir(path) as entries:
             for entry in entries:
                 if ignored(entry.name, settings):
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    folders.add(entry.name)
+                    folders[entry.name] = _device(entry, device)
                 elif wanted(entry.name) and (seen := _stat(entry)) is not None:
                     files[entry.name] = seen
     except (FileNotFoundError, NotADirectoryError):
@@ -55,8 +58,16 @@ def listing(path: bytes, settings: Scan) -> Listing | None:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
             return None
-        return Listing({}, frozenset(), complete=False)
-    return Listing(files, frozenset(folders), complete=True)
+        return Listing({}, frozenset(), frozenset(), complete=False)
+    mounts = frozenset(name for name, theirs in folders.items() if theirs != device)
+    return Listing(files, frozenset(folders) - mounts, mounts, complete=True)
+
+
+def _device(entry: os.DirEntry[bytes], fallback: int) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_dev
+    except OSError:
+        return fallback
 
 
 def _stat(entry: os.DirEntry[bytes]) -> Stat | None:
@@ -100,5 +111,5 @@ def compare(found: Listing, known: KnownFolder) -> Diff:
         for name, before in known.files.items()
         if found.complete and name not in found.files and before.state is not State.MISSING
     ]
-    folders_gone = known.subfolders - found.folders if found.complete else frozenset()
+    folders_gone = known.subfolders - found.folders - found.mounts if found.complete else frozenset()
     return Diff(new, changed, back, gone, found.folders, folders_gone)

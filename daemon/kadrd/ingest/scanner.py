@@ -6,12 +6,13 @@ a root whose disk is away is offline, and nothing in it is missing.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
 
 from kadrd.config import Scan
-from kadrd.ingest import scan
+from kadrd.ingest import scan, volume
 from kadrd.ingest.backlog import Backlog, Dirty
 from kadrd.ingest.settle import Settle, age
 from kadrd.ingest.watch import Watcher
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.2
 SWEEP_FILES = 5000
+SAMPLE_FILES = 64
 # When this many files and more than half of a root vanish at once, it is more likely a disk than a person.
 MASS_FILES = 100
 MASS_PATIENCE = 24 * 3600.0
@@ -49,13 +51,19 @@ class Scanner:
             self._backlog.add(path, deep=True)
             return False
         with self._catalogue.transaction():
-            self._tree.add_root(path, os.stat(path).st_ino)
-        self._roots = self._tree.roots()
+            self._add_root(path, None)
         self._backlog.add(path, deep=True)
         return True
 
+    def _add_root(self, path: bytes, inside: Root | None) -> None:
+        here = volume.at(path)
+        if here is None:
+            raise FileNotFoundError(errno.ENOENT, "no such folder", path)
+        self._tree.add_root(path, *here, inside.inside or inside.id if inside else None)
+        self._roots = self._tree.roots()
+
     def remove_root(self, root: Root) -> int:
-        """Forget a root; gives the number of its files."""
+        """Forget a root and the disks inside it; gives the number of its files."""
         with self._catalogue.transaction():
             count = self._tree.remove_root(root.id)
         self._roots = self._tree.roots()
@@ -70,7 +78,8 @@ class Scanner:
 
     @property
     def roots(self) -> list[Root]:
-        return self._roots
+        """What the user asked to watch."""
+        return [root for root in self._roots if root.inside is None]
 
     def scan_everything(self) -> None:
         """Look at every folder of every root."""
@@ -79,10 +88,14 @@ class Scanner:
             self._backlog.add(root.path, deep=True)
 
     def check_roots(self) -> None:
-        """Notice disks that went or came back."""
+        """Notice disks that went, came back or are new."""
+        known = {root.path for root in self._roots}
         for root in self._roots:
             if self._present(root) != root.online:
                 self._backlog.add(root.path, deep=True)
+        for top in self.roots:
+            for point in volume.mounted_below(top.path) - known:
+                self._backlog.add(os.path.dirname(point))
         for path in self._watcher.unwatched | self.unreadable:
             self._backlog.add(path)
 
@@ -113,7 +126,7 @@ class Scanner:
         self._watcher.arm(path)
         found = scan.listing(path, self._settings)
         if found is None:
-            self._folder_gone(path)
+            self._folder_gone(path, root)
             return
         (self.unreadable.discard if found.complete else self.unreadable.add)(path)
         self._apply(root, dirty, found)
@@ -135,10 +148,21 @@ class Scanner:
             if dirty.deep or name not in known.subfolders:
                 self._backlog.add(os.path.join(dirty.path, name), deep=True, number=dirty.number)
         for name in diff.folders_gone:
-            self._folder_gone(os.path.join(dirty.path, name))
+            self._folder_gone(os.path.join(dirty.path, name), root)
+        for name in found.mounts:
+            self._mounted(os.path.join(dirty.path, name), root, dirty.number)
 
-    def _folder_gone(self, path: bytes) -> None:
-        self._tree.folder_gone(path)
+    def _mounted(self, path: bytes, root: Root, number: int) -> None:
+        """A disk inside *root*: a root of its own, that goes offline by itself and is forgotten with the other."""
+        if all(known.path != path for known in self._roots):
+            self._add_root(path, root)
+            self._backlog.add(path, deep=True, number=number)
+
+    def _folder_gone(self, path: bytes, root: Root) -> None:
+        for disk in self._roots:
+            if disk.path == path or disk.path.startswith(path + b"/"):
+                self._backlog.add(disk.path)  # its mount point went with it: offline, not deleted
+        self._tree.folder_gone(path, root.id)
         self._watcher.disarm(path)
         self.unreadable.discard(path)
 
@@ -146,24 +170,18 @@ class Scanner:
 
     def _present(self, root: Root) -> bool:
         """Whether what the root held is there, not an empty mount point or another disk in its place."""
-        try:
-            inode = os.stat(root.path).st_ino
-            names = set(os.listdir(root.path)) if inode != root.inode else None
-        except OSError:
+        here = volume.at(root.path)
+        if here is None:
             return False
-        if names is None:
-            return True
-        known = self._tree.folder(root.path)
-        return (
-            known is None
-            or not (known.files or known.subfolders)
-            or bool(names & (known.files.keys() | known.subfolders))
-        )
+        sample = [] if here == (root.system, root.inode) else self._tree.sample(root.id, SAMPLE_FILES)
+        return not sample or volume.holds(sample)
 
     def _update_online(self, root: Root) -> bool:
         present = self._present(root)
-        if present:
-            self._tree.set_inode(root.id, os.stat(root.path).st_ino)
+        here = volume.at(root.path) if present else None
+        if here is not None and here != (root.system, root.inode):
+            self._tree.set_volume(root.id, *here)
+            self._roots = self._tree.roots()
         if present != root.online:
             log.info("%r is %s", root.path, "online again" if present else "offline")
             self._tree.set_online(root.id, present)

@@ -31,11 +31,13 @@ FRAME_LIMIT = 64 * 1024 * 1024
 START_SECONDS = 120.0
 
 Gone = None
-Digested = Digest | Moving | Skipped | None
 
 
-class Died(NamedTuple):
-    """The worker died or hung while this file was in hand."""
+class Unread(NamedTuple):
+    """The worker died before it came to this file: its turn comes again."""
+
+
+Digested = Digest | Moving | Skipped | Unread | None
 
 
 class WorkerLost(Exception):

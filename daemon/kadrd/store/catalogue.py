@@ -111,7 +111,7 @@ class Catalogue:
             ("pictures.essence_key", digest.essence_key),
         ):
             row = self._run(
-                f"SELECT pictures.id FROM pictures LEFT JOIN files ON files.picture_id = pictures.id "  # noqa: S608
+                f"SELECT pictures.id FROM pictures LEFT JOIN files ON files.picture_id = pictures.id "
                 f"WHERE {column} = ? LIMIT 1",
                 (key,),
             ).fetchone()
@@ -237,9 +237,9 @@ class Catalogue:
     def keep_models(self, fingerprints: Sequence[str]) -> None:
         """Forget the vectors of every model but these: the others are not installed any more."""
         marks = ",".join("?" * len(fingerprints))
-        gone = f"SELECT id FROM models WHERE fingerprint NOT IN ({marks})"  # noqa: S608 - question marks
+        gone = f"SELECT id FROM models WHERE fingerprint NOT IN ({marks})"
         with self.transaction():
-            self._run(f"DELETE FROM vectors WHERE model_id IN ({gone})", fingerprints)  # noqa: S608
+            self._run(f"DELETE FROM vectors WHERE model_id IN ({gone})", fingerprints)
 
     # Housekeeping
 
@@ -253,5 +253,5 @@ class Catalogue:
         )
         old = "SELECT id FROM pictures WHERE orphaned_at < ?"
         limit = (now - keep_days * SECONDS_A_DAY,)
-        self._run(f"DELETE FROM vectors WHERE picture_id IN ({old})", limit)  # noqa: S608 - a constant
+        self._run(f"DELETE FROM vectors WHERE picture_id IN ({old})", limit)
         return self._run("DELETE FROM pictures WHERE orphaned_at < ?", limit).rowcount

@@ -82,7 +82,7 @@ class Reader:
         for chunk in _chunks(list(picture_ids), 500):
             marks = ",".join("?" * len(chunk))
             for id_, path, key, width, height in self._ask(
-                f"SELECT picture_id, folders.path || '/' || name, essence_key, width, height FROM {_FILES} "  # noqa: S608
+                f"SELECT picture_id, folders.path || '/' || name, essence_key, width, height FROM {_FILES} "
                 f"JOIN pictures ON pictures.id = picture_id WHERE picture_id IN ({marks}) AND {_SHOWN}",
                 chunk,
             ):
@@ -145,7 +145,7 @@ class Reader:
     def pending(self, after: int = 0) -> int:
         """Files of online roots that wait with a ticket up to now; for sync, those later than *after* left out."""
         number: int = self._ask(
-            f"SELECT count(*) FROM {_FILES} WHERE state = 0 AND online AND ticket > ?",  # noqa: S608 - constants
+            f"SELECT count(*) FROM {_FILES} WHERE state = 0 AND online AND ticket > ?",
             (after,),
         )[0][0]
         return number
@@ -160,13 +160,17 @@ class Reader:
         return [(path, reason.decode(), sentence.decode()) for path, reason, sentence in rows]
 
     def roots(self) -> list[tuple[Root, int]]:
-        """Every root with the number of its files."""
+        """What the user asked to watch, each with the number of its files, those on disks inside it too."""
         rows = self._ask(
-            "SELECT roots.id, roots.path, roots.inode, online, count(files.id) FROM roots "
-            "LEFT JOIN folders ON folders.root_id = roots.id LEFT JOIN files ON files.folder_id = folders.id AND state != 3 "
-            "GROUP BY roots.id ORDER BY roots.path"
+            "SELECT top.id, top.path, top.system, top.inode, top.online, count(files.id) FROM roots AS top "
+            "JOIN roots ON roots.id = top.id OR roots.inside = top.id LEFT JOIN folders ON folders.root_id = roots.id "
+            "LEFT JOIN files ON files.folder_id = folders.id AND state != 3 "
+            "WHERE top.inside IS NULL GROUP BY top.id ORDER BY top.path"
         )
-        return [(Root(id_, path, inode, bool(online)), count) for id_, path, inode, online, count in rows]
+        return [
+            (Root(id_, path, system, inode, bool(online), None), count)
+            for id_, path, system, inode, online, count in rows
+        ]
 
     def offline_roots(self) -> list[bytes]:
         return [path for (path,) in self._ask("SELECT path FROM roots WHERE NOT online ORDER BY path")]
@@ -174,12 +178,12 @@ class Reader:
     # Verify
 
     def files_under(self, root_id: int) -> dict[bytes, Indexed]:
-        """Every file of the root that is not missing."""
+        """Every file of the root that is not missing, those of disks inside it that are there too."""
         rows = self._ask(
-            "SELECT folders.path || '/' || name, state, size, mtime_ns, ctime_ns, inode, file_key, essence_key, picture_id "
-            "FROM files JOIN folders ON folders.id = folder_id LEFT JOIN pictures ON pictures.id = picture_id "
-            "WHERE root_id = ? AND state != 3",
-            (root_id,),
+            "SELECT folders.path || '/' || name, state, size, mtime_ns, ctime_ns, files.inode, file_key, essence_key, picture_id "
+            f"FROM {_FILES} LEFT JOIN pictures ON pictures.id = picture_id "
+            "WHERE (roots.id = ? OR inside = ?) AND online AND state != 3",
+            (root_id, root_id),
         )
         return {row[0]: Indexed(State(row[1]), Stat(*row[2:6]), *row[6:]) for row in rows}
 

@@ -22,8 +22,10 @@ MIGRATIONS = (
     """
     CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE roots (
-        id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, inode INTEGER NOT NULL,
-        online INTEGER NOT NULL DEFAULT 1);
+        id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE,
+        system INTEGER NOT NULL, inode INTEGER NOT NULL,    -- ingest/volume.py
+        online INTEGER NOT NULL DEFAULT 1,
+        inside INTEGER REFERENCES roots ON DELETE CASCADE); -- a disk mounted in a root is a root in a root
     CREATE TABLE folders (
         id INTEGER PRIMARY KEY, root_id INTEGER NOT NULL REFERENCES roots ON DELETE CASCADE,
         parent_id INTEGER REFERENCES folders ON DELETE CASCADE,

@@ -1,6 +1,6 @@
 """Builds one shard, in a process of its own: hnswlib holds the GIL while it saves and loads, and may crash.
 
-python -m kadrd.store.sealer CATALOGUE MODEL_ID FINGERPRINT AFTER UPTO PATH THREADS
+python -m kadrd.store.sealer CATALOGUE MODEL_ID FINGERPRINT DIMENSION AFTER UPTO PATH THREADS
 
 Reads the vectors with after < seq <= upto, builds, saves, loads the file again and asks each of some rows
 for itself. Exit code 0 means that PATH and its header are complete and on the disk.
@@ -21,23 +21,24 @@ PROBES = 64
 
 
 def start(
-    *, catalogue: str, model_id: int, fingerprint: str, after: int, upto: int, path: str
+    *, catalogue: str, model_id: int, fingerprint: str, dimension: int, after: int, upto: int, path: str
 ) -> subprocess.Popen[bytes]:
     """Begin to build the shard *path* in a child; poll it, then load the shard."""
-    words = (catalogue, model_id, fingerprint, after, upto, path, os.cpu_count() or 1)
+    words = (catalogue, model_id, fingerprint, dimension, after, upto, path, os.cpu_count() or 1)
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "kadrd.store.sealer", *map(str, words)], stdin=subprocess.DEVNULL
     )
 
 
 def main(arguments: list[str]) -> int:
-    catalogue, model_id, fingerprint, after, upto, path, threads = arguments
+    catalogue, model_id, fingerprint, dimension, after, upto, path, threads = arguments
     os.nice(10)
     reader = Reader(catalogue)
     chunks = list(reader.vectors(int(model_id), int(after), int(upto)))
     reader.close()
     ids = [picture_id for _, some, _ in chunks for picture_id in some]
-    vectors = np.concatenate([rows for _, _, rows in chunks])
+    # None at all when every picture of the range was forgotten meanwhile.
+    vectors = np.concatenate([np.empty((0, int(dimension)), np.float32), *(rows for _, _, rows in chunks)])
     build(
         path,
         model=fingerprint,

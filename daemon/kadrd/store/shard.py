@@ -52,8 +52,11 @@ def build(
 ) -> Header:
     """Make the shard file *path* and its header, complete and synced. Raises OSError or Damaged."""
     index = hnswlib.Index(space="ip", dim=vectors.shape[1])
-    index.init_index(max_elements=len(picture_ids), M=LINKS, ef_construction=EF_CONSTRUCTION, random_seed=1)
-    index.add_items(vectors, np.asarray(picture_ids), num_threads=threads)
+    index.init_index(
+        max_elements=max(len(picture_ids), 1), M=LINKS, ef_construction=EF_CONSTRUCTION, random_seed=1
+    )
+    if picture_ids:
+        index.add_items(vectors, np.asarray(picture_ids), num_threads=threads)
     temporary = f"{path}.tmp"
     index.save_index(temporary)
     # A full disk raises nothing in hnswlib: only the size tells.
@@ -109,7 +112,7 @@ class Shard:
         self.path = path
         self.after, self.upto, self.count = header.after, header.upto, header.count
         self._index = hnswlib.Index(space="ip", dim=dimension)
-        self._index.load_index(path, max_elements=header.count)
+        self._index.load_index(path, max_elements=max(header.count, 1))
         self._index.set_ef(EF_SEARCH)
 
     def search(self, vector: Vector, k: int) -> list[Near]:

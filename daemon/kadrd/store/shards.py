@@ -144,7 +144,7 @@ class Index:
         path = os.path.join(self._folder, name)
         child = sealer.start(
             catalogue=self._catalogue, model_id=self._model_id, fingerprint=self._fingerprint,
-            after=job.after, upto=job.upto, path=path,
+            dimension=self._dimension, after=job.after, upto=job.upto, path=path,
         )  # fmt: skip
         self._sealing = (job, name, child)
 

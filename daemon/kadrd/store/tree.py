@@ -55,23 +55,42 @@ class Tree:
     # Roots
 
     def roots(self) -> list[Root]:
-        rows = self._run("SELECT id, path, inode, online FROM roots ORDER BY path")
-        return [Root(id_, path, inode, bool(online)) for id_, path, inode, online in rows]
+        """Every root, the longest path first, so that the first one a path lies in is the one it belongs to."""
+        rows = self._run(
+            "SELECT id, path, system, inode, online, inside FROM roots ORDER BY length(path) DESC, path"
+        )
+        return [
+            Root(id_, path, system, inode, bool(online), inside)
+            for id_, path, system, inode, online, inside in rows
+        ]
 
-    def add_root(self, path: bytes, inode: int) -> Root:
-        """The new root at *path*. Roots below it become part of it: their files are kept, and not read again."""
-        inside = [root for root in self.roots() if root.path.startswith(path.rstrip(b"/") + b"/")]
-        self._run("INSERT INTO roots (path, inode) VALUES (?, ?)", (path, inode))
-        root = next(root for root in self.roots() if root.path == path)
-        for child in inside:
-            self._run("UPDATE folders SET root_id = ? WHERE root_id = ?", (root.id, child.id))
-            self._run("DELETE FROM roots WHERE id = ?", (child.id,))
-        return root
+    def add_root(self, path: bytes, system: int, inode: int, inside: int | None = None) -> None:
+        """A new root at *path*. Roots of the same file system below it become part of it: their files are kept, and
+        not read again. Those of another one go on as disks inside it.
+        """
+        below = (
+            [root for root in self.roots() if root.path.startswith(path.rstrip(b"/") + b"/")]
+            if inside is None
+            else []
+        )
+        cursor = self._run(
+            "INSERT INTO roots (path, system, inode, inside) VALUES (?, ?, ?, ?)",
+            (path, system, inode, inside),
+        )
+        for child in below:
+            if child.system == system:
+                self._run("UPDATE folders SET root_id = ? WHERE root_id = ?", (cursor.lastrowid, child.id))
+                self._run("UPDATE roots SET inside = ? WHERE inside = ?", (cursor.lastrowid, child.id))
+                self._run("DELETE FROM roots WHERE id = ?", (child.id,))
+            else:
+                self._run("UPDATE roots SET inside = ? WHERE id = ?", (cursor.lastrowid, child.id))
 
     def remove_root(self, root_id: int) -> int:
         """Forget the root and its files; vectors stay for a while. Gives the number of files."""
         count: int = self._run(
-            "SELECT count(*) FROM files JOIN folders ON folders.id = folder_id WHERE root_id = ?", (root_id,)
+            "SELECT count(*) FROM files JOIN folders ON folders.id = folder_id JOIN roots ON roots.id = root_id "
+            "WHERE roots.id = ? OR inside = ?",
+            (root_id, root_id),
         ).fetchone()[0]
         self._run("DELETE FROM roots WHERE id = ?", (root_id,))
         return count
@@ -79,13 +98,16 @@ class Tree:
     def set_online(self, root_id: int, online: bool) -> None:
         self._run("UPDATE roots SET online = ? WHERE id = ?", (online, root_id))
 
-    def set_inode(self, root_id: int, inode: int) -> None:
-        self._run("UPDATE roots SET inode = ? WHERE id = ?", (inode, root_id))
+    def set_volume(self, root_id: int, system: int, inode: int) -> None:
+        self._run("UPDATE roots SET system = ?, inode = ? WHERE id = ?", (system, inode, root_id))
 
-    def has_files(self, root_id: int) -> bool:
-        """Whether anything is remembered of the root."""
-        query = "SELECT 1 FROM files JOIN folders ON folders.id = folder_id WHERE root_id = ? LIMIT 1"
-        return self._run(query, (root_id,)).fetchone() is not None
+    def sample(self, root_id: int, size: int) -> list[tuple[bytes, int, int]]:
+        """(path, size, mtime in ns) of some files of the root, from all over it; always the same ones."""
+        return self._run(
+            "SELECT folders.path || '/' || name, size, mtime_ns FROM files JOIN folders ON folders.id = folder_id "
+            "WHERE root_id = ? AND state != 3 ORDER BY (files.id * 2654435761) % 4294967296 LIMIT ?",
+            (root_id, size),
+        ).fetchall()
 
     # One folder
 
@@ -119,16 +141,18 @@ class Tree:
         assert known is not None
         return known
 
-    def folder_gone(self, path: bytes) -> None:
-        """Nothing is left of the folder *path*: every file in and below it is missing."""
+    def folder_gone(self, path: bytes, root_id: int) -> None:
+        """Nothing is left of the root's folder *path*: every file in and below it is missing."""
         below, beyond = path + b"/", path + b"0"  # "0" follows "/": the range of all paths below
-        self._run(
-            "UPDATE folders SET present = 0 WHERE path = ? OR (path > ? AND path < ?)", (path, below, beyond)
+        where, values = (
+            "root_id = ? AND (path = ? OR (path > ? AND path < ?))",
+            (root_id, path, below, beyond),
         )
+        self._run(f"UPDATE folders SET present = 0 WHERE {where}", values)
         self._run(
             "UPDATE files SET state = ?, missing_since = ? WHERE state != ? AND folder_id IN "
-            "(SELECT id FROM folders WHERE path = ? OR (path > ? AND path < ?))",
-            (State.MISSING, time.time(), State.MISSING, path, below, beyond),
+            f"(SELECT id FROM folders WHERE {where})",
+            (State.MISSING, time.time(), State.MISSING, *values),
         )
 
     # Files of one folder
@@ -194,9 +218,9 @@ class Tree:
         keys = "SELECT file_key FROM files JOIN folders ON folders.id = folder_id WHERE state = 2 AND file_key IS NOT NULL"
         where, values = _within(path)
         for table in ("failures", "trials"):
-            self._run(f"DELETE FROM {table} WHERE file_key IN ({keys} AND {where})", values)  # noqa: S608 - constants
+            self._run(f"DELETE FROM {table} WHERE file_key IN ({keys} AND {where})", values)
         failed = self._run(
-            f"SELECT files.id FROM files JOIN folders ON folders.id = folder_id WHERE state = 2 AND {where}",  # noqa: S608
+            f"SELECT files.id FROM files JOIN folders ON folders.id = folder_id WHERE state = 2 AND {where}",
             values,
         ).fetchall()
         self._run_many(

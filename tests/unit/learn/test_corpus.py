@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from kadrd.learn.corpus import Example, Reserved, cells, digest, read_corpus, read_reserved
 
+DATA = Path(__file__).parents[4] / "shared" / "data"
 HEADER = "path\tsource\tlabel\tcaptions_en\tcaptions_ru\tcaptions_uk\n"
 
 
@@ -68,3 +71,14 @@ def test_cells_are_split_and_trimmed():
     """Bars separate, blanks and empty parts go."""
     assert cells(" a | b||") == ("a", "b")
     assert cells(None) == ()
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA.is_dir(), reason="the shared test pictures are not beside the checkout")
+def test_every_evaluation_picture_is_reserved(tmp_path):
+    """Whatever lies in the evaluation folders is refused by the published list alone, without a look at its bytes."""
+    folders = [DATA / "labelled-caltech101", DATA / "captioned-flickr8k-224"]
+    reserved = read_reserved([DATA / "training" / "reserved-for-evaluation.txt"], [])
+    pictures = [path for folder in folders for path in folder.rglob("*.jpg")]
+    assert len(pictures) > 4000
+    assert [path for path in pictures if not reserved.covers(Example(path, "made", ""))] == []
