@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 ROOTS_SECONDS = 10.0
 SWEEP_SECONDS = 20.0
+BEAT_SECONDS = 30.0
+# A machine that slept may wake with other disks, and with changes from elsewhere on a network disk.
+SLEEP_SECONDS = 30.0
 PICTURES_SECONDS = 3600.0
 SEALING_SECONDS = 0.2
 FENCE_SECONDS = 0.02
@@ -63,6 +66,8 @@ class Ingest(threading.Thread):
         self._overflowed = threading.Event()
         self._timers: dict[str, float] = {}
         self._begin_pass(before=0)
+        self._asleep = 0.0
+        self._slept()
         self.counts: Counter[str] = Counter()
         self.trouble = ""
         self.next: Target | None = None
@@ -163,10 +168,11 @@ class Ingest(threading.Thread):
             self._overflowed.clear()
             self.counts["overflows"] += 1
             self.scanner.scan_everything()
-        if not self._watcher.alive:
-            log.warning("the folder watcher died; starting another one")
+        if self._time_for("beat", BEAT_SECONDS) and not self._watcher.beat() and self._watcher.restart():
+            log.warning("the folder watcher was dead or stuck; another one looks at everything")
             self.counts["recoveries"] += 1
-            self._watcher.restart()
+            self.scanner.scan_everything()
+        if self._slept():
             self.scanner.scan_everything()
         hours = self._config.scan.rescan_hours
         if hours and self._time_for("rescan", hours * 3600):
@@ -178,6 +184,14 @@ class Ingest(threading.Thread):
         if self._time_for("pictures", PICTURES_SECONDS):
             with self._catalogue.transaction():
                 self._catalogue.sweep_pictures(self._config.index.keep_days)
+
+    def _slept(self) -> bool:
+        """Whether the machine was suspended since the last call: one clock goes on then, the other does not."""
+        if not hasattr(time, "CLOCK_BOOTTIME"):
+            return False
+        asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+        slept, self._asleep = asleep - self._asleep > SLEEP_SECONDS, asleep
+        return slept
 
     def _time_for(self, name: str, seconds: float) -> bool:
         """Whether the timer has run out; it starts anew then. The first time it only starts."""

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 SLICE_SECONDS = 0.2
 SWEEP_FILES = 5000
 SAMPLE_FILES = 64
+POLLED_A_SECOND = 100
 # When this many files and more than half of a root vanish at once, it is more likely a disk than a person.
 MASS_FILES = 100
 MASS_PATIENCE = 24 * 3600.0
@@ -39,6 +40,7 @@ class Scanner:
         self._backlog, self._watcher, self._settle, self._settings = backlog, watcher, settle, settings
         self._roots: list[Root] = self._tree.roots()
         self.unreadable: set[bytes] = set()
+        self._poll_after = 0.0
         self.full_scans = 0
         self.came_back = False
         """Whether a disk came back; its pictures may lack a vector of a model that was taken up meanwhile."""
@@ -96,8 +98,12 @@ class Scanner:
         for top in self.roots:
             for point in volume.mounted_below(top.path) - known:
                 self._backlog.add(os.path.dirname(point))
-        for path in self._watcher.unwatched | self.unreadable:
-            self._backlog.add(path)
+        # At most so many a second, however many the system will not watch.
+        if time.monotonic() >= self._poll_after:
+            by_clock = self._watcher.unwatched | self.unreadable
+            self._poll_after = time.monotonic() + len(by_clock) / POLLED_A_SECOND
+            for path in by_clock:
+                self._backlog.add(path)
 
     # Folders
 

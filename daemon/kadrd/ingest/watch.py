@@ -29,19 +29,46 @@ class Watcher:
     def __init__(self, dirty: Callable[[bytes], None], lost: Callable[[], None], fence_folder: str) -> None:
         self.unwatched: set[bytes] = set()
         """Folders that the system would not watch: they are looked at by the clock."""
-        self._dirty = dirty
+        self._dirty, self._lost = dirty, lost
         self._fence_folder = os.fsencode(fence_folder)
         self._fence = threading.Condition()
         self._fence_made = self._fence_seen = 0
         os.makedirs(fence_folder, mode=0o700, exist_ok=True)
-        self._lost = lost
-        self._system: Any = _System(self.event, lost)
-        self._system.arm(self._fence_folder)
+        self._system: Any = self._started()
 
-    def restart(self) -> None:
-        """Begin anew after the system's thread died; every folder has to be armed again."""
-        self._system = _System(self.event, self._lost)
-        self._system.arm(self._fence_folder)
+    def _started(self) -> Any:
+        """The system's watch; one that watches nothing when the system gives no more of them."""
+        try:
+            system = _System(self.event, self._lost)
+        except OSError:
+            return _Nothing()
+        try:
+            system.arm(self._fence_folder)
+        except OSError:
+            system.close()
+            return _Nothing()
+        return system
+
+    def beat(self) -> bool:
+        """Whether the system still tells what happens; called now and then.
+
+        A thread can be dead, or alive and stuck. Both show in the same way: the fence of the last beat has not come
+        back. So nothing of the library's insides has to be known.
+        """
+        with self._fence:
+            heard = self._fence_seen >= self._fence_made
+            if self._system.ordered:
+                self._send_fence()
+        return bool(heard and self._system.is_alive())
+
+    def restart(self) -> bool:
+        """Begin anew; whether anything changed, so that every folder has to be armed again."""
+        # Whoever is stuck may hold the lock that closing wants, so nobody waits for it.
+        threading.Thread(target=self._system.close, daemon=True).start()
+        before, self._system = self._system, self._started()
+        with self._fence:
+            self._fence_seen = self._fence_made
+        return not (isinstance(before, _Nothing) and isinstance(self._system, _Nothing))
 
     def arm(self, folder: bytes) -> None:
         """Watch *folder* from now on. A folder that cannot be watched is remembered in `unwatched`."""
@@ -66,12 +93,16 @@ class Watcher:
         if not self._system.ordered:
             return False
         with self._fence:
-            self._fence_made += 1
-            number = self._fence_made
-            name = os.path.join(self._fence_folder, b"%d" % number)
+            number = self._send_fence()
+            return self._fence.wait_for(lambda: self._fence_seen >= number, FENCE_SECONDS)
+
+    def _send_fence(self) -> int:
+        self._fence_made += 1
+        name = os.path.join(self._fence_folder, b"%d" % self._fence_made)
+        with contextlib.suppress(OSError):  # a full disk: the fence does not come back, and is not believed
             os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
             os.unlink(name)
-            return self._fence.wait_for(lambda: self._fence_seen >= number, FENCE_SECONDS)
+        return self._fence_made
 
     @property
     def alive(self) -> bool:
@@ -92,6 +123,24 @@ class Watcher:
 
 def _below(path: bytes, root: bytes) -> bool:
     return path == root or path.startswith(root.rstrip(b"/") + b"/")
+
+
+class _Nothing:
+    """No watch at all: the system has no more of them (EMFILE). Every folder counts as unwatched."""
+
+    ordered = False
+
+    def arm(self, folder: bytes) -> None:
+        raise OSError(errno.EMFILE, "no more watches", folder)
+
+    def disarm(self, root: bytes) -> None:
+        """Nothing to do."""
+
+    def is_alive(self) -> bool:
+        return False  # so that every beat tries again
+
+    def close(self) -> None:
+        """Nothing to do."""
 
 
 if sys.platform == "linux":

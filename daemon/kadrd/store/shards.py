@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import subprocess
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,7 +28,8 @@ from kadrd.values import Near, Vector, VectorRow
 log = logging.getLogger(__name__)
 
 MERGE_RUN = 4
-MAX_FAILED_SEALS = 3
+# A full disk is the likely reason that sealing fails, so it is tried again, ever less often.
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 
 
 class Part(NamedTuple):
@@ -55,7 +57,7 @@ class Index:
         self._model_id, self._fingerprint, self._dimension = model_id, fingerprint, dimension
         self._seal_at, self._shard_size = seal_at, shard_size
         self._sealing: tuple[Job, str, subprocess.Popen[bytes]] | None = None
-        self._failed_seals = 0
+        self._pause, self._seal_after = FIRST_PAUSE, 0.0
         self.damaged = 0
         os.makedirs(folder, mode=0o700, exist_ok=True)
         self._parts = self._opened()
@@ -98,7 +100,7 @@ class Index:
         """What can be done about sealing without waiting: publish the job that ended, begin the next."""
         if self._sealing is not None and self._sealing[2].poll() is not None:
             self._finish(*self._sealing)
-        if self._sealing is None and self._failed_seals < MAX_FAILED_SEALS:
+        if self._sealing is None and time.monotonic() >= self._seal_after:
             job = plan([part.rows for part in self._parts], self._seal_at, self._shard_size)
             if job is not None:
                 self._begin(job)
@@ -157,10 +159,11 @@ class Index:
             ranges = tuple(Range(p.file, p.rows.after, p.rows.upto) for p in parts[:-1])
             generation.publish(self._folder, ranges)
         except (Damaged, OSError) as error:
-            self._failed_seals += 1
+            self._seal_after = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
             log.warning("sealing failed, the rows go on being searched exactly: %s", error)
             return
-        self._failed_seals = 0
+        self._pause = FIRST_PAUSE
         self._parts = parts
         with contextlib.suppress(OSError):
             generation.sweep(self._folder, ranges)
