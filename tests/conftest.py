@@ -30,7 +30,9 @@ def make_tiny_model() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def make_home(tmp_path_factory: pytest.TempPathFactory, make_tiny_model: Callable[..., Any]) -> Callable[..., Any]:
+def make_home(
+    tmp_path_factory: pytest.TempPathFactory, make_tiny_model: Callable[..., Any]
+) -> Callable[..., Any]:
     """A new KADR_HOME with a tiny model; its name is short, because a socket's path may be."""
     helper = _beside("daemon_fixture")
 

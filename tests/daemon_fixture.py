@@ -30,7 +30,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 class Home:
     """A KADR_HOME with a tiny model and its settings."""
 
-    def __init__(self, top: Path, make_model: Callable[..., Any], settings: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self, top: Path, make_model: Callable[..., Any], settings: dict[str, dict[str, Any]]
+    ) -> None:
         self.top, self._make_model = top, make_model
         self.paths = paths.current({"KADR_HOME": str(top)})
         self.add_model("tiny")
@@ -72,7 +74,13 @@ class Home:
         """`kadrd` with *words*, until it ends."""
         command = [sys.executable, "-m", "kadrd", *words]
         return subprocess.run(
-            command, env=self.environment(), capture_output=True, text=True, timeout=PATIENCE, check=False, **options
+            command,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            **options,
         )
 
     def known(self, file: Path) -> Any:
@@ -143,7 +151,9 @@ class Daemon:
             return any(words in line for line in self.log)
 
         with self._heard:
-            assert self._heard.wait_for(lambda: said() or self._ended, PATIENCE), f"no {words!r} in {self.log}"
+            assert self._heard.wait_for(lambda: said() or self._ended, PATIENCE), (
+                f"no {words!r} in {self.log}"
+            )
             assert said(), f"the daemon ended: {''.join(self.log)}"
 
     @property
@@ -200,7 +210,11 @@ class Daemon:
 
     def worker(self) -> int:
         """The process that decodes; there has to be one."""
-        return next(pid for pid in self.children() if b"kadrd.ingest.worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        return next(
+            pid
+            for pid in self.children()
+            if b"kadrd.ingest.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
 
     # What is asked of it
 

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".gif": "GIF"}
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".gif": "GIF",
+}
 
 
 class Pictures:
@@ -27,7 +35,9 @@ class Pictures:
     def bytes(self, suffix: str = ".jpg", **options: Any) -> bytes:
         """A new picture as a file's bytes."""
         out = io.BytesIO()
-        self.image().save(out, FORMATS[suffix], **({"lossless": True} if suffix == ".webp" else {}), **options)
+        self.image().save(
+            out, FORMATS[suffix], **({"lossless": True} if suffix == ".webp" else {}), **options
+        )
         return out.getvalue()
 
     def one(self, path: Path, **options: Any) -> Path:
@@ -36,9 +46,13 @@ class Pictures:
         path.write_bytes(self.bytes(path.suffix.lower(), **options))
         return path
 
-    def many(self, folder: Path, count: int, suffixes: tuple[str, ...] = (".jpg", ".png", ".webp")) -> list[Path]:
+    def many(
+        self, folder: Path, count: int, suffixes: tuple[str, ...] = (".jpg", ".png", ".webp")
+    ) -> list[Path]:
         """*count* new pictures in *folder*, in turn of these formats."""
-        return [self.one(folder / f"{number:04}{suffixes[number % len(suffixes)]}") for number in range(count)]
+        return [
+            self.one(folder / f"{number:04}{suffixes[number % len(suffixes)]}") for number in range(count)
+        ]
 
 
 def with_segment(jpeg: bytes, marker: int, payload: bytes) -> bytes:
@@ -56,7 +70,13 @@ def exif(orientation: int = 1, *, order: str = "<", kind: int = 3, note: bytes =
     """An EXIF block: an orientation of TIFF type *kind*, and a note that means nothing."""
     mark = b"II*\0" if order == "<" else b"MM\0*"
     value = struct.pack(order + {1: "Bxxx", 3: "Hxx", 4: "I"}[kind], orientation)
-    return mark + struct.pack(order + "IHHHI", 8, 1, 0x0112, kind, 1) + value + struct.pack(order + "I", 0) + note
+    return (
+        mark
+        + struct.pack(order + "IHHHI", 8, 1, 0x0112, kind, 1)
+        + value
+        + struct.pack(order + "I", 0)
+        + note
+    )
 
 
 def with_exif(jpeg: bytes, block: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -67,6 +68,8 @@ def read(path: str) -> Config:
     config: Config = _filled(Config, given, path, "")
     if config.worker.priority not in PRIORITIES:
         raise ConfigError(f"{path}: worker.priority has to be one of {', '.join(PRIORITIES)}.")
+    if not (config.index.seal_at and config.index.shard_size):
+        raise ConfigError(f"{path}: index.seal_at and index.shard_size have to be above zero.")
     return config
 
 
@@ -94,6 +97,6 @@ def _checked(value: Any, default: Any, where: str) -> Any:
         value = float(value)
     if type(value) is not type(default):
         raise ConfigError(f"{where} has to be a {type(default).__name__}.")
-    if isinstance(value, (int, float)) and value < 0:
-        raise ConfigError(f"{where} must not be negative.")
+    if isinstance(value, (int, float)) and not 0 <= value < math.inf:
+        raise ConfigError(f"{where} has to be a number, and must not be negative.")
     return value

@@ -120,7 +120,7 @@ class Service:
         self._ingest.overflow()  # by name: the watcher is made before the thread that listens to it
 
     def _worker(self) -> Worker:
-        return Worker(self._config.worker, os.path.join(self._paths.cache, "compiled"))
+        return Worker(self._config.worker)
 
     # Models
 

@@ -20,7 +20,7 @@ def sealed(launch, pictures, tmp_path):
     daemon = launch(**SMALL)
     daemon.add(root)
     daemon.sync()
-    daemon.generation(lambda shards: bool(shards))
+    daemon.generation(bool)
     daemon.check()
     return daemon
 
@@ -36,7 +36,8 @@ def test_sealed_and_merged(launch, pictures, tmp_path):
         files += pictures.many(root / str(number), 60, (".bmp",))
         daemon.sync()
         wanted = 60 * (number + 1)
-        daemon.generation(lambda shards, wanted=wanted: shards[-1]["upto"] >= wanted)
+        # A rest smaller than seal_at may stay behind: a batch that was committed while the shard was built.
+        daemon.generation(lambda shards, wanted=wanted: shards[-1]["upto"] > wanted - SMALL["index"]["seal_at"])
     daemon.generation(lambda shards: len(shards) < 5)
     daemon.shows(*files)
     before = daemon.status()
@@ -107,7 +108,9 @@ def test_damaged_shard(sealed, how):
     damage(sealed.home.shards, how)
     sealed.start()
     assert sealed.found() == files
-    sealed.generation(lambda shards: bool(shards) and (how == "strange files" or shards[0]["file"] != before["file"]))
+    sealed.generation(
+        lambda shards: bool(shards) and (how == "strange files" or shards[0]["file"] != before["file"])
+    )
     sealed.check()
     status = sealed.status()
     assert (status["encodes"], status["vectors"]) == (0, 130)

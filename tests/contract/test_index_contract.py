@@ -62,7 +62,11 @@ class Library:
         """(ids, vectors) of everything."""
         chunks = list(self.reader.vectors(self.model_id, 0, 2**62))
         ids = [id_ for _, some, _ in chunks for id_ in some]
-        vectors = np.concatenate([rows for _, _, rows in chunks]) if chunks else np.empty((0, DIMENSION), np.float32)
+        vectors = (
+            np.concatenate([rows for _, _, rows in chunks])
+            if chunks
+            else np.empty((0, DIMENSION), np.float32)
+        )
         return np.array(ids, np.int64), vectors
 
     def seal(self):
@@ -187,7 +191,11 @@ def damage(folder, how, chance):
             os.truncate(manifest, chance.randrange(os.path.getsize(manifest)))
         case "strange manifest":
             with open(manifest, "w", encoding="utf-8") as file:
-                file.write(chance.choice(["[]", "null", "7", '{"format": 99, "shards": []}', '{"format": 1, "shards": [5]}']))
+                file.write(
+                    chance.choice(
+                        ["[]", "null", "7", '{"format": 99, "shards": []}', '{"format": 1, "shards": [5]}']
+                    )
+                )
         case "shards swapped":
             others = [os.path.join(folder, s["file"]) for s in shards if not shard.endswith(s["file"])]
             os.replace(chance.choice(others), shard)

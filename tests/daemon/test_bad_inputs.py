@@ -26,7 +26,10 @@ def test_each_has_its_reason(daemon, root, pictures):
     good = pictures.many(root, 5)
     daemon.shows(*good)
     reasons = daemon.failures()
-    assert reasons == {name: reason for name, (_, reason) in BAD.items()} | {"half.jpg": "damaged", "half.png": "damaged"}
+    assert reasons == {name: reason for name, (_, reason) in BAD.items()} | {
+        "half.jpg": "damaged",
+        "half.png": "damaged",
+    }
     assert all(failure["sentence"].endswith(".") for failure in daemon.status()["failures"])
 
 

@@ -198,7 +198,10 @@ def test_never_says_hello(daemon, dial):
         (encode({"op": "hello", "id": 0, "proto": [7, 9]}), "unsupported-proto"),
         (encode({"op": "hello", "id": 0, "proto": []}), "unsupported-proto"),
         (encode({"op": "hello", "id": 0, "proto": "1"}), "bad-param"),
-        (encode({"op": "hello", "id": 0, "proto": [1, 1], "require": ["mind-reading"]}), "missing-capability"),
+        (
+            encode({"op": "hello", "id": 0, "proto": [1, 1], "require": ["mind-reading"]}),
+            "missing-capability",
+        ),
         (b"GET / HTTP/1.1\r\n\r\n", "too-large"),
     ],
 )

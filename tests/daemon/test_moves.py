@@ -1,5 +1,6 @@
 """Renames, moves, copies, links and metadata: the picture stays the same, so it is never encoded again."""
 
+import itertools
 import os
 import shutil
 
@@ -39,7 +40,7 @@ def test_folder_renamed_again_and_again(daemon, root, pictures):
     daemon.sync()
     names = ["a", "b", "c", "a", "b", "a", "d"]
     with daemon.spending(encodes=0, decodes=0):
-        for old, new in zip(names, names[1:], strict=False):
+        for old, new in itertools.pairwise(names):
             (root / old).rename(root / new)
     daemon.shows(*sorted((root / "d").iterdir()))
 

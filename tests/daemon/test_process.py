@@ -202,7 +202,9 @@ def _sockets(pid):
 
 
 def _inet():
-    rows = [line.split() for name in ("tcp", "tcp6", "udp", "udp6", "raw") for line in _lines(f"/proc/net/{name}")]
+    rows = [
+        line.split() for name in ("tcp", "tcp6", "udp", "udp6", "raw") for line in _lines(f"/proc/net/{name}")
+    ]
     return {row[9] for row in rows}
 
 

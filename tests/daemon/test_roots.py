@@ -119,7 +119,11 @@ def test_root_by_a_link(daemon, filled, tmp_path):
 def test_what_cannot_be_a_root(daemon, root, pictures):
     """A file, a missing folder and a relative path are refused with their own codes."""
     file = pictures.one(root / "a.jpg")
-    for path, kind in ((file, errors.NotAFolder), (root / "none", errors.NotFound), (b"x", errors.BadParameter)):
+    for path, kind in (
+        (file, errors.NotAFolder),
+        (root / "none", errors.NotFound),
+        (b"x", errors.BadParameter),
+    ):
         with pytest.raises(kind):
             daemon.add(path)
     for ask in (daemon.remove, daemon.rescan):

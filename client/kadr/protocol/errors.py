@@ -155,6 +155,13 @@ class ShuttingDown(KadrError):
     act = "Ask again: the client starts a new one."
 
 
+class Degraded(KadrError):
+    """Pictures cannot be indexed at the moment: {why}."""
+
+    code = "degraded"
+    act = "Nothing is lost, and search goes on with what is indexed. `kadr doctor` says more."
+
+
 class ModelFailed(KadrError):
     """The model cannot be used: {why}."""
 

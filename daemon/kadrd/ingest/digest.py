@@ -42,6 +42,8 @@ _PNG_SHOWN = frozenset(
     )
 )
 _ORIENTATION = 0x0112
+# TIFF's types of whole numbers: decoders take an orientation in any of them.
+_WHOLE_NUMBERS = {3: "H", 4: "I", 8: "h", 9: "i"}
 
 
 def keys(data: bytes) -> tuple[bytes, bytes]:
@@ -70,13 +72,13 @@ def _essence(data: bytes) -> Iterator[bytes]:
 def _jpeg(data: bytes) -> Iterator[bytes]:
     """The parts of a JPEG that are seen. Raises ValueError when the structure ends early."""
     yield b"jpeg"
-    orientation, at = 1, 2
+    orientation, at = 0, 2
     while True:
         marker, segment, at = _segment(data, at)
         if marker == 0xE1 and segment.startswith(b"Exif\0\0"):
-            orientation = _orientation(segment[6:])
+            orientation = orientation or _orientation(segment[6:])  # the first block is what decoders go by
         elif marker == 0xDA:
-            yield struct.pack(">BB", 0xDA, orientation) + segment
+            yield struct.pack(">BB", 0xDA, orientation or 1) + segment
             # Everything after the first scan header: entropy-coded data, further scans, the end.
             yield data[at:]
             return
@@ -131,7 +133,9 @@ def _png(data: bytes) -> Iterator[bytes]:
 def _webp(data: bytes) -> Iterator[bytes]:
     yield b"webp"
     orientation, at = 1, 12
-    end = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
+    end = 8 + int.from_bytes(data[4:8], "little")
+    if len(data) < end:
+        raise ValueError("cut off")
     while at < end:
         kind = data[at : at + 4]
         (length,) = struct.unpack_from("<I", data, at + 4)
@@ -163,7 +167,8 @@ def _orientation(tiff: bytes) -> int:
         at = first + 2 + 12 * number
         if at + 12 > len(tiff):
             return 1
-        tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, at)
+        tag, kind = struct.unpack_from(order + "HH", tiff, at)
         if tag == _ORIENTATION:
-            return value if kind == 3 and 1 <= value <= 8 else 1
+            (value,) = struct.unpack_from(order + _WHOLE_NUMBERS.get(kind, "x"), tiff, at + 8) or (1,)
+            return value if 1 <= value <= 8 else 1
     return 1

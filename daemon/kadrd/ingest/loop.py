@@ -58,7 +58,7 @@ class Ingest(threading.Thread):
     ) -> None:  # fmt: skip
         super().__init__(name="ingest", daemon=True)
         self._catalogue, self._config, self.backlog, self._watcher = catalogue, config, backlog, watcher
-        self._worker, self._settle, self.scanner, self.pipeline = worker, settle, scanner, pipeline
+        self.worker, self._settle, self.scanner, self.pipeline = worker, settle, scanner, pipeline
         self._switch = switch
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._fences: list[Fence] = []
@@ -128,13 +128,13 @@ class Ingest(threading.Thread):
             except (CatalogueError, OSError) as error:
                 # The disk or the catalogue: nothing is lost, what was not committed is found again by a scan.
                 log.exception("indexing rests for a moment")
-                self.trouble = f"Indexing rests: {error}."
+                self.trouble = f"indexing rests, {error}"
                 self._stopping.wait(TROUBLE_SECONDS)
         for _, future in self._calls:
             future.cancel()
         for target in self._targets():
             target.index.close()
-        self._worker.close()
+        self.worker.close()
 
     def _turn(self) -> None:
         self._answer_calls()
@@ -150,7 +150,7 @@ class Ingest(threading.Thread):
         for target in self._targets():
             target.index.checkpoint()
         if not (scanned or worked or filled):
-            self._worker.rest()
+            self.worker.rest()
             self.backlog.wait(FENCE_SECONDS if self._fences else self._leisure())
 
     def _answer_calls(self) -> None:

@@ -203,7 +203,7 @@ class Pipeline:
         """Once may be chance; a worker that dies again and again with no file in hand will not mend by trying."""
         self._in_vain = 0 if lost.in_hand else self._in_vain + 1
         if self._in_vain > 1:
-            self.trouble = f"Pictures cannot be encoded at the moment: {lost}."
+            self.trouble = f"the worker fails, {lost}"
             self._rests_until = time.monotonic() + TROUBLE_SECONDS
 
     # Commit
@@ -215,6 +215,7 @@ class Pipeline:
         rows: list[tuple[Target, VectorRow]] = []
         if not read:
             return rows
+        tried: dict[bytes, bytes] = {}
         with self._catalogue.transaction():
             for file, _, digest in read:
                 outcome = outcomes.get(digest.essence_key)
@@ -222,7 +223,11 @@ class Pipeline:
                     picture_id = self._catalogue.add_picture(digest.essence_key, outcome)
                     rows += self._vectors(picture_id, outcome, self._or_all(targets))
                     self._settled(file, Known(picture_id, None), digest)
-                elif isinstance(outcome, Skipped):
+                elif (
+                    isinstance(outcome, Skipped)
+                    and tried.setdefault(digest.essence_key, digest.file_key) == digest.file_key
+                ):
+                    # Another file of this essence may be whole: broken metadata is not part of it. It has its own turn.
                     self._catalogue.remember_failure(digest.file_key, self._decoder, outcome)
                     self._settled(file, Known(None, outcome), digest)
             done = [d.file_key for _, _, d in read if outcomes.get(d.essence_key) is not None]

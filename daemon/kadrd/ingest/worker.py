@@ -7,7 +7,7 @@ It speaks kadr's frames over a socket pair and knows neither catalogue nor folde
   {"do": "digest", "paths": [...]}                       -> {"out": [...]}, and the bytes are kept
   {"do": "encode", "which": [...], "models": [FOLDER]}   -> {"out": [...]} for some of the kept bytes
 
-Before each file it says {"begin": n}, after it {"ended": n}: when it dies, the daemon knows what was in hand.
+It begins with {"locked": [files, calls]} (cage.py). Before each file it says {"begin": n}, after it {"ended": n}: when it dies, the daemon knows what was in hand.
 It leaves when the socket closes, and dies with the daemon.
 """
 
@@ -35,7 +35,7 @@ from kadr.protocol.frames import FrameReader, encode
 from kadrd.embed import models
 from kadrd.embed.errors import EncodeError, ModelError
 from kadrd.embed.runtime import Encoder
-from kadrd.ingest import digest
+from kadrd.ingest import cage, digest
 from kadrd.ingest.decode import Decoded, Fit, decode
 from kadrd.ingest.scan import stat_of
 from kadrd.values import Skipped, Stat
@@ -51,18 +51,23 @@ def main(arguments: list[str]) -> int:
     _die_with_parent()
     _hush_libraries()
     _be_modest(settings["priority"], settings["memory_mb"])
-    with socket.socket(fileno=descriptor) as connection:
-        Worker(connection, settings["threads"] or os.cpu_count() or 1, Path(settings["cache"])).serve()
+    locked = cage.lock()
+    gone = contextlib.suppress(
+        BrokenPipeError, ConnectionResetError
+    )  # the daemon ended, and nobody waits any more
+    with socket.socket(fileno=descriptor) as connection, gone:
+        connection.sendall(encode({"locked": list(locked)}))
+        Worker(connection, settings["threads"] or os.cpu_count() or 1).serve()
     return 0
 
 
 class Worker:
     """Answers the daemon's requests one after the other."""
 
-    def __init__(self, connection: socket.socket, threads: int, cache: Path) -> None:
+    def __init__(self, connection: socket.socket, threads: int) -> None:
         self._connection = connection
         self._sending = threading.Lock()
-        self._threads, self._cache = threads, cache
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads)
         self._kept: list[bytes] = []
         self._encoders: dict[str, Encoder] = {}
@@ -138,9 +143,8 @@ class Worker:
         if folder not in self._encoders:
             model = models.read(Path(folder))
             models.check(model)
-            self._encoders[folder] = Encoder(
-                model, towers=("image",), threads=self._threads, cache=self._cache
-            )
+            # Without a cache of compiled towers: it would have to be written, and this process writes nothing.
+            self._encoders[folder] = Encoder(model, towers=("image",), threads=self._threads)
         return self._encoders[folder]
 
 
@@ -150,10 +154,11 @@ def read(path: bytes) -> tuple[bytes | None, Stat, bool]:
     A link is not followed and a pipe is not waited for. Raises OSError.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)  # open() below would refuse a folder, and leave it open
+        raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
     with open(descriptor, "rb", buffering=0) as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
         before = stat_of(found)
         if before.size > MAX_FILE:
             return None, before, True

@@ -22,13 +22,18 @@ from kadr.protocol.errors import KadrError
 from kadr.protocol.frames import FrameReader, encode
 from kadrd.config import Worker as Settings
 from kadrd.embed.models import Model
+from kadrd.ingest.cage import Locked
 from kadrd.values import Digest, Encoded, Moving, Skipped, Stat
 
 log = logging.getLogger(__name__)
 
 FRAME_LIMIT = 64 * 1024 * 1024
 # A worker that has begun on nothing is reading a model: that may take a while, for ever it may not.
-START_SECONDS = 120.0
+START_SECONDS = 300.0
+# The worker runs when nobody else wants to, so a clock on the wall would blame a file for a busy machine. What counts is
+# the processor time it took; only a file that takes none (a disk that hangs) is measured by the wall, and patiently.
+WALL_FACTOR = 15
+LOOK_SECONDS = 1.0
 
 Gone = None
 
@@ -38,6 +43,13 @@ class Unread(NamedTuple):
 
 
 Digested = Digest | Moving | Skipped | Unread | None
+
+
+class Begun(NamedTuple):
+    """When a file was begun: on the wall, and by the worker's own processor time."""
+
+    wall: float
+    cpu: float
 
 
 class WorkerLost(Exception):
@@ -51,13 +63,15 @@ class WorkerLost(Exception):
 class Worker:
     """One worker process, or none while there is nothing to do."""
 
-    def __init__(self, settings: Settings, cache: str) -> None:
-        self._settings, self._cache = settings, cache
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._reader = FrameReader(FRAME_LIMIT)
         self._used = 0.0
         self.deaths = 0
+        self.locked: Locked | None = None
+        """What the kernel forbids the process; None before the first one ran."""
 
     def digest(self, paths: Sequence[bytes]) -> list[Digested]:
         """Read every file once. None stands for one that is gone. Raises WorkerLost."""
@@ -87,12 +101,14 @@ class Worker:
 
     def _ask(self, request: dict[str, Any]) -> list[Any]:
         connection = self._connected()
-        in_hand: dict[int, float] = {}
+        in_hand: dict[int, Begun] = {}
         try:
             connection.sendall(encode(request, FRAME_LIMIT))
             while (reply := self._reply(connection, in_hand)).keys() != {"out"}:
-                if "begin" in reply:
-                    in_hand[reply["begin"]] = time.monotonic()
+                if "locked" in reply:
+                    self.locked = Locked(*reply["locked"])
+                elif "begin" in reply:
+                    in_hand[reply["begin"]] = Begun(time.monotonic(), self._cpu_seconds())
                 else:
                     in_hand.pop(reply["ended"], None)
         except (OSError, KadrError) as error:
@@ -102,19 +118,38 @@ class Worker:
         out: list[Any] = reply["out"]
         return out
 
-    def _reply(self, connection: socket.socket, in_hand: dict[int, float]) -> dict[str, Any]:
+    def _reply(self, connection: socket.socket, in_hand: dict[int, Begun]) -> dict[str, Any]:
         """The next frame. Raises OSError when the worker is gone or some file takes too long."""
+        started = time.monotonic()
         while (frame := self._reader.next()) is None:
-            now = time.monotonic()
-            limit = self._settings.file_seconds
-            end = min(in_hand.values()) + limit if in_hand else now + max(START_SECONDS, limit)
-            if not select.select([connection], [], [], max(end - now, 0))[0]:
-                raise TimeoutError(f"no answer for {limit:.0f} s")
-            data = connection.recv(1 << 20)
-            if not data:
-                raise ConnectionError("it ended")
-            self._reader.feed(data)
+            if select.select([connection], [], [], LOOK_SECONDS)[0]:
+                data = connection.recv(1 << 20)
+                if not data:
+                    raise ConnectionError("it ended")
+                self._reader.feed(data)
+            self._check_time(in_hand, started)
         return frame
+
+    def _check_time(self, in_hand: dict[int, Begun], started: float) -> None:
+        limit, now = self._settings.file_seconds, time.monotonic()
+        if not in_hand:
+            if now - started > max(START_SECONDS, limit):
+                raise TimeoutError(f"no sign of life for {now - started:.0f} s")
+            return
+        oldest = min(in_hand.values())
+        threads = self._settings.threads or os.cpu_count() or 1
+        # Other threads' work counts too, so a file gets what all of them could have taken.
+        if self._cpu_seconds() - oldest.cpu > limit * threads or now - oldest.wall > limit * WALL_FACTOR:
+            raise TimeoutError(f"a file took more than {limit:.0f} s")
+
+    def _cpu_seconds(self) -> float:
+        """Processor time of the process so far; 0 where the system does not tell (macOS: then the wall decides)."""
+        try:
+            with open(f"/proc/{self._process.pid if self._process else 0}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _connected(self) -> socket.socket:
         if self._socket is not None:
@@ -124,7 +159,6 @@ class Worker:
             "priority": self._settings.priority,
             "threads": self._settings.threads,
             "memory_mb": self._settings.memory_mb,
-            "cache": self._cache,
         }
         # -P: a module that lies in the folder somebody started us in must not be loaded.
         words = (
@@ -149,11 +183,10 @@ class Worker:
         return ours
 
     def _post_mortem(self, error: Exception) -> str:
-        process = self._process
+        code = self._process.poll() if self._process else None
         self.close()
         self.deaths += 1
-        code = process.returncode if process else None
-        log.warning("the worker was lost (%s, exit code %s)", error, code)
+        log.warning("the worker was lost (%s%s)", error, "" if code is None else f", exit code {code}")
         return str(error)
 
 

@@ -90,6 +90,7 @@ def teach_pictures(visual: Any, bank: Bank, shelf: Shelf, plan: Plan, report: Re
     clock, last = state.used, time.monotonic()
     saved = reported = clock
     while state.used < plan.minutes:
+        state.settle(plan.px(state.share))
         losses = advance(state, run, bank, draw(shelf, state, chance), clock)
         now = time.monotonic()
         clock, last = clock + (now - last) / 60, now
@@ -97,7 +98,7 @@ def teach_pictures(visual: Any, bank: Bank, shelf: Shelf, plan: Plan, report: Re
             continue
         if state.step % 50 == 0:
             told = " ".join(f"{name} {value.item():.3f}" for name, value in losses.items())
-            print(f"pictures step {state.step} {clock:.1f} min px {plan.px(state.share)} {told}", flush=True)
+            print(f"pictures step {state.step} {clock:.1f} min px {state.px} {told}", flush=True)
         if clock - saved > plan.save_minutes:
             state.save()
             saved = clock
@@ -121,7 +122,7 @@ class Drawn:
 
 def draw(shelf: Shelf, state: Progress, chance: np.random.Generator) -> Drawn:
     batch = shelf.draw(state.plan.size // state.plan.team.size)
-    return Drawn(batch, pixels_of(batch, state.plan.px(state.share), chance), chance)
+    return Drawn(batch, pixels_of(batch, state.px, chance), chance)
 
 
 def advance(state: Progress, run: Any, bank: Bank, drawn: Drawn, clock: float) -> dict[str, Tensor]:
@@ -192,6 +193,12 @@ class Progress:
         self.optimiser = optimiser_for(visual)
         self.used = 0.0
         self.step = 0
+        self.px = 0
+
+    def settle(self, px: int) -> None:
+        """A new picture size begins a new average: batch statistics of two sizes do not mix."""
+        if px != self.px:
+            self.px, self.average = px, Average(self.visual)
 
     @property
     def share(self) -> float:
@@ -200,7 +207,7 @@ class Progress:
     def save(self) -> None:
         """Written beside and renamed: an interrupted write leaves the checkpoint before."""
         modules = {"visual": self.visual.state_dict(), "average": self.average.module.state_dict()}
-        counts = {"steps": self.average.steps, "used": self.used, "step": self.step}
+        counts = {"steps": self.average.steps, "used": self.used, "step": self.step, "px": self.px}
         beside = self.plan.checkpoint.with_suffix(".new")
         torch.save({**modules, **counts, "optimiser": self.optimiser.state_dict()}, beside)
         beside.replace(self.plan.checkpoint)
@@ -213,4 +220,4 @@ class Progress:
         self.average.module.load_state_dict(state["average"])
         self.average.steps = state["steps"]
         self.optimiser.load_state_dict(state["optimiser"])
-        self.used, self.step = state["used"], state["step"]
+        self.used, self.step, self.px = state["used"], state["step"], state.get("px", 0)

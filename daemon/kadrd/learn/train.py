@@ -102,18 +102,18 @@ def learn_texts(args: argparse.Namespace, words: Words, shelf: Shelf) -> None:
         shelf = Shelf(sources, shares(TEXT_SHARES, [one.name for one in sources]), SEED)
     kept = torch.load(args.work / "texts.pt", weights_only=True) if args.further else None
     tokenizer = tokens.load(args.work / "tokenizer.json") if kept else tokens.learn(texts_of(shelf, words))
-    px = int(args.sizes.split(",")[-1].split(":")[0])
+    px, _ = sizes_of(args)[-1]
     config = kept["config"] if kept else pupil.architecture(tokenizer.get_vocab_size(), px, args.text_layers)
     taught = pupil.Pupil(pupil.build(config), tokenizer)
     if kept:
         taught.clip.load_state_dict(kept["text"], strict=False)
     space = Space(**kept["space"]) if kept else None
     space = teach_texts(taught, shelf, words, TextPlan(args.text_steps, args.text_batch, SEED, space))
+    state = pupil.text_state(taught.clip)
+    if kept:  # the mean of before and after forgets less than either
+        state = {name: torch.lerp(kept["text"][name], value, 0.5) for name, value in state.items()}
     tokenizer.save(str(args.work / "tokenizer.json"))
-    torch.save(
-        {"config": config, "text": pupil.text_state(taught.clip), "space": vars(space)},
-        args.work / "texts.pt",
-    )
+    torch.save({"config": config, "text": state, "space": vars(space)}, args.work / "texts.pt")
 
 
 def texts_of(shelf: Shelf, words: Words) -> Iterator[str]:
@@ -134,12 +134,17 @@ def texts_of(shelf: Shelf, words: Words) -> Iterator[str]:
                 yield from (pseudo(caption, words.lexicon, lang, chance) for lang in ("ru", "uk"))
 
 
+def sizes_of(args: argparse.Namespace) -> list[tuple[int, float]]:
+    """``"64:0.3,96:1"`` means 64 px for the first 30 % of the time, then 96."""
+    return [(int(px), float(until)) for px, until in (part.split(":") for part in args.sizes.split(","))]
+
+
 def learn_pictures(args: argparse.Namespace) -> None:
-    from torch import multiprocessing
+    from torch.multiprocessing.spawn import spawn
 
     (args.work / "meet").unlink(missing_ok=True)
     if args.processes > 1:
-        multiprocessing.spawn(learn_pictures_as, (args,), args.processes)
+        spawn(learn_pictures_as, (args,), args.processes)  # type: ignore[no-untyped-call]
     else:
         learn_pictures_as(0, args)
 
@@ -160,7 +165,8 @@ def learn_pictures_as(rank: int, args: argparse.Namespace) -> None:
     kept = torch.load(args.work / "texts.pt", weights_only=True)
     taught = pupil.Pupil(pupil.build(kept["config"]), tokens.load(args.work / "tokenizer.json"))
     taught.clip.load_state_dict(kept["text"], strict=False)
-    sizes = [(int(px), float(until)) for px, until in (part.split(":") for part in args.sizes.split(","))]
+    sizes = sizes_of(args)
+    kept["config"]["model_cfg"]["vision_cfg"]["image_size"] = sizes[-1][0]
     check = Check(args.check_labelled, args.check_captioned, sizes[-1][0]) if rank == 0 else None
 
     def report(visual: Any, share: float) -> None:

@@ -13,7 +13,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kadr.protocol import messages
-from kadr.protocol.errors import BadParameter, NotAFolder, NotAPicture, NotARoot, NotFound, NotReadable
+from kadr.protocol.errors import (
+    BadParameter,
+    Degraded,
+    NotAFolder,
+    NotAPicture,
+    NotARoot,
+    NotFound,
+    NotReadable,
+)
 from kadr.protocol.messages import (
     MAX_LIMIT,
     ROWS_A_REPLY,
@@ -170,6 +178,8 @@ async def sync(parts: Parts, _request: Sync, say: Say) -> dict[str, Any]:
         done, pending = counts["finished"] - fence.finished, await parts.in_pool(parts.reader.pending)
         stage = "scan" if fence.ticket is None else "index"
         await say(Progress(stage, done, done + pending, counts["failed"] - fence.failed))
+        if trouble := parts.ingest.trouble or parts.ingest.pipeline.trouble:
+            raise Degraded(why=trouble)  # it would wait for as long as that lasts
     reached = await parts.in_pool(parts.reader.counts)
     return reached._asdict()
 

@@ -35,7 +35,8 @@ def freshness(parts: Parts) -> dict[str, Any]:
 def warnings(parts: Parts) -> list[str]:
     """Sentences for people; empty when all is well."""
     ingest = parts.ingest
-    found = [text for text in (ingest.trouble, ingest.pipeline.trouble) if text]
+    troubles = (ingest.trouble, ingest.pipeline.trouble)
+    found = [f"New pictures cannot be indexed at the moment: {trouble}." for trouble in troubles if trouble]
     if count := len(parts.watcher.unwatched):
         found.append(
             f"{_many(count, 'folder')} cannot be watched, so changes there are noticed later (`kadr doctor` says why)."
@@ -155,8 +156,22 @@ def _about_pictures(parts: Parts) -> list[dict[str, Any]]:
     return [
         _check("model", True, f"{serving.model.name}, {serving.model.dimension} numbers, {', '.join(serving.model.languages) or 'languages unknown'}", ""),
         _check("roots", not offline, f"offline: {', '.join(map(os.fsdecode, offline))}" if offline else "all online", "Connect the disk; nothing is forgotten meanwhile." if offline else ""),
+        _check("worker", True, _cage(parts), ""),
         _check("pictures", True, f"{counts.failures:,} files could not be read as a picture (`kadr status` lists them)" if counts.failures else "every file could be read", ""),
     ]  # fmt: skip
+
+
+def _cage(parts: Parts) -> str:
+    """What a decoder that was taken over could not do."""
+    locked = parts.ingest.worker.locked
+    if locked is None:
+        return "has not run yet"
+    held = [
+        text
+        for text, holds in (("write files", locked.files), ("open sockets or run programs", locked.calls))
+        if holds
+    ]
+    return f"cannot {' or '.join(held)}" if held else "as free as you are: this system offers no cage"
 
 
 def _check(name: str, ok: bool, says: str, act: str) -> dict[str, Any]:

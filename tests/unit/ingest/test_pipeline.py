@@ -86,7 +86,8 @@ class Bench:
         self.pipeline = Pipeline(self.catalogue, self.worker, self.settle, DECODER)
         self.pipeline.targets = (self.target("model-a"),)
         with self.catalogue.transaction():
-            root = self.catalogue.tree.add_root(os.fsencode(self.root), 1)
+            self.catalogue.tree.add_root(os.fsencode(self.root), 1, 1)
+            (root,) = self.catalogue.tree.roots()
             self.folder = self.catalogue.tree.add_folder(root.id, root.path)
 
     def target(self, fingerprint):

@@ -1,0 +1,104 @@
+"""What the worker may not do once it runs: write, execute, open sockets. For the day a decoder is taken over.
+
+Linux only, through the kernel's own interfaces: Landlock for files (5.13 and later) and a seccomp filter for
+sockets and processes. Both can only be tightened, never undone, and need no right. An older kernel, or macOS, gives less:
+`locked` says what holds, and the daemon's doctor shows it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import sys
+from typing import NamedTuple
+
+_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
+_CREATE_RULESET, _RESTRICT_SELF = 444, 446
+_ABI_QUESTION = 1
+
+# linux/landlock.h. Reading is not handled and so stays free: pictures lie anywhere.
+_EXECUTE, _WRITE_FILE = 1 << 0, 1 << 1
+_CHANGES = sum(1 << bit for bit in range(4, 13))  # remove and make: folders, files, links, sockets, devices
+_SINCE = ((2, 1 << 13), (3, 1 << 14))  # refer, truncate: by the ABI that brought them
+_TCP_SINCE, _TCP = 4, 0b11  # bind, connect
+
+# What a decoder has no business with, by the system's numbers on (x86_64, aarch64). Landlock leaves attributes free,
+# and io_uring would be a second door to all of it.
+_FORBIDDEN = {
+    "socket": (41, 198), "connect": (42, 203), "bind": (49, 200),
+    "execve": (59, 221), "execveat": (322, 281), "ptrace": (101, 117), "process_vm_writev": (311, 271),
+    "io_uring_setup": (425, 425),
+    "fchown": (93, 55), "fchownat": (260, 54),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+}  # fmt: skip
+_FORBIDDEN_X86_64 = {"chown": 92, "lchown": 94}  # the younger architecture has only the *at calls
+# OpenVINO gives the compiled models it writes their mode and fails without, so these only seem to work.
+_PRETENDED = {"fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)}
+_PRETENDED_X86_64 = {"chmod": 90}
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF: load a word, jump if equal, return
+# SECCOMP_RET_ALLOW; SECCOMP_RET_ERRNO with EPERM; with 0: nothing is done, and that is called a success
+_ALLOW, _REFUSE, _PRETEND = 0x7FFF0000, 0x00050000 | 1, 0x00050000
+
+
+class Locked(NamedTuple):
+    """What the kernel agreed to."""
+
+    files: bool
+    calls: bool
+
+
+class _Rules(ctypes.Structure):
+    _fields_ = (("files", ctypes.c_uint64), ("net", ctypes.c_uint64))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+def lock() -> Locked:
+    """Give up writing, executing, sockets and other processes; for this thread and all that it starts from now on."""
+    if sys.platform != "linux":
+        return Locked(files=False, calls=False)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        return Locked(files=False, calls=False)
+    return Locked(files=_lock_files(libc), calls=_lock_calls(libc))
+
+
+def _lock_files(libc: ctypes.CDLL) -> bool:
+    abi = libc.syscall(_CREATE_RULESET, None, 0, _ABI_QUESTION)
+    if abi < 1:
+        return False
+    handled = _EXECUTE | _WRITE_FILE | _CHANGES | sum(bit for since, bit in _SINCE if abi >= since)
+    rules = _Rules(handled, _TCP if abi >= _TCP_SINCE else 0)
+    size = ctypes.sizeof(rules) if abi >= _TCP_SINCE else 8
+    ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(rules), size, 0)
+    if ruleset < 0:
+        return False
+    try:  # no rule is added: what is handled is allowed nowhere
+        return bool(libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
+    finally:
+        os.close(ruleset)
+
+
+def _lock_calls(libc: ctypes.CDLL) -> bool:
+    machine = os.uname().machine
+    if machine not in _ARCHITECTURES:
+        return False
+    architecture, young = _ARCHITECTURES[machine], machine == "aarch64"
+    refused = [pair[young] for pair in _FORBIDDEN.values()]
+    pretended = [pair[young] for pair in _PRETENDED.values()]
+    if not young:
+        refused += _FORBIDDEN_X86_64.values()
+        pretended += _PRETENDED_X86_64.values()
+    numbers = refused + pretended
+    # Another architecture's numbers would mean other calls (32-bit compatibility), so those are all refused.
+    steps = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _REFUSE), (_LOAD, 0, 0, 0)]
+    for place, number in enumerate(numbers):
+        steps.append((_EQUAL, len(numbers) - place + (place >= len(refused)), 0, number))
+    steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _PRETEND)]
+    program = _Program(len(steps), b"".join(struct.pack("HBBI", *step) for step in steps))
+    return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) == 0)
