@@ -37,7 +37,9 @@ def test_sealed_and_merged(launch, pictures, tmp_path):
         daemon.sync()
         wanted = 60 * (number + 1)
         # A rest smaller than seal_at may stay behind: a batch that was committed while the shard was built.
-        daemon.generation(lambda shards, wanted=wanted: shards[-1]["upto"] > wanted - SMALL["index"]["seal_at"])
+        daemon.generation(
+            lambda shards, wanted=wanted: shards[-1]["upto"] > wanted - SMALL["index"]["seal_at"]
+        )
     daemon.generation(lambda shards: len(shards) < 5)
     daemon.shows(*files)
     before = daemon.status()

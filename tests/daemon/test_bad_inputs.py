@@ -10,7 +10,7 @@ BAD = {
     "text.jpg": (b"this is no picture\n", "not-a-picture"),
     "page.png": (b"<!doctype html><html></html>", "not-a-picture"),
     "empty.jpg": (b"", "empty"),
-    "header.jpg": (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", "not-a-picture"),
+    "header.jpg": (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", "damaged"),
     "header.png": (b"\x89PNG\r\n\x1a\n", "not-a-picture"),
     "zeros.png": (bytes(4096), "not-a-picture"),
 }
