@@ -40,7 +40,6 @@ HOMES = {
     "torch": ("embed/imports.py", "learn/"),
     "torchvision": ("embed/imports.py", "learn/"),
     "open_clip": ("embed/imports.py", "learn/"),
-
     "nncf": ("embed/quantise.py",),
     "huggingface_hub": ("embed/hub.py",),
     "safetensors": ("learn/",),
