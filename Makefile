@@ -7,13 +7,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-models lint types check clean
+.PHONY: demo test test-slow test-models lint types check clean
 
 demo: $(VENV)/.daemon
 	@$(BIN)/python bench/demo.py $(if $(PICTURES),--pictures "$(PICTURES)")
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -m "not torch"
+	$(BIN)/pytest -m "not torch and not slow"
+
+# The longer seeds of the same promises: damage, kills, large inputs.
+test-slow: $(VENV)/.dev
+	$(BIN)/pytest -m "slow and not torch"
 
 # Adds torch and open_clip (about 1.3 GB): installing, converting and training models.
 test-models: $(VENV)/.models

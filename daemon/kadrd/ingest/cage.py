@@ -29,18 +29,18 @@ _FORBIDDEN = {
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200),
     "execve": (59, 221), "execveat": (322, 281), "ptrace": (101, 117), "process_vm_writev": (311, 271),
     "io_uring_setup": (425, 425),
-    "fchown": (93, 55), "fchownat": (260, 54),
+    "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "fchown": (93, 55), "fchownat": (260, 54),
     "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
     "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
 }  # fmt: skip
-_FORBIDDEN_X86_64 = {"chown": 92, "lchown": 94}  # the younger architecture has only the *at calls
-# OpenVINO gives the compiled models it writes their mode and fails without, so these only seem to work.
-_PRETENDED = {"fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)}
-_PRETENDED_X86_64 = {"chmod": 90}
+_FORBIDDEN_X86_64 = {
+    "chmod": 90,
+    "chown": 92,
+    "lchown": 94,
+}  # the younger architecture has only the *at calls
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF: load a word, jump if equal, return
-# SECCOMP_RET_ALLOW; SECCOMP_RET_ERRNO with EPERM; with 0: nothing is done, and that is called a success
-_ALLOW, _REFUSE, _PRETEND = 0x7FFF0000, 0x00050000 | 1, 0x00050000
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # SECCOMP_RET_ALLOW; SECCOMP_RET_ERRNO with EPERM
 
 
 class Locked(NamedTuple):
@@ -88,17 +88,18 @@ def _lock_calls(libc: ctypes.CDLL) -> bool:
     machine = os.uname().machine
     if machine not in _ARCHITECTURES:
         return False
-    architecture, young = _ARCHITECTURES[machine], machine == "aarch64"
-    refused = [pair[young] for pair in _FORBIDDEN.values()]
-    pretended = [pair[young] for pair in _PRETENDED.values()]
-    if not young:
-        refused += _FORBIDDEN_X86_64.values()
-        pretended += _PRETENDED_X86_64.values()
-    numbers = refused + pretended
+    numbers = [pair[machine == "aarch64"] for pair in _FORBIDDEN.values()]
+    if machine == "x86_64":
+        numbers += _FORBIDDEN_X86_64.values()
     # Another architecture's numbers would mean other calls (32-bit compatibility), so those are all refused.
-    steps = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _REFUSE), (_LOAD, 0, 0, 0)]
-    for place, number in enumerate(numbers):
-        steps.append((_EQUAL, len(numbers) - place + (place >= len(refused)), 0, number))
-    steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _PRETEND)]
+    steps = [
+        (_LOAD, 0, 0, 4),
+        (_EQUAL, 1, 0, _ARCHITECTURES[machine]),
+        (_RETURN, 0, 0, _REFUSE),
+        (_LOAD, 0, 0, 0),
+        *((_EQUAL, len(numbers) - place, 0, number) for place, number in enumerate(numbers)),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _REFUSE),
+    ]
     program = _Program(len(steps), b"".join(struct.pack("HBBI", *step) for step in steps))
     return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) == 0)

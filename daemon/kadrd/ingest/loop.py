@@ -23,7 +23,6 @@ from kadrd.ingest.settle import Settle
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker
 from kadrd.store.catalogue import Catalogue
-from kadrd.store.schema import CatalogueError
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +124,8 @@ class Ingest(threading.Thread):
             try:
                 self._turn()
                 self.trouble = ""
-            except (CatalogueError, OSError) as error:
-                # The disk or the catalogue: nothing is lost, what was not committed is found again by a scan.
+            except Exception as error:  # the disk, the catalogue, or a fault of ours
+                # Nothing is lost: what was not committed is found again. A thread that ended would be worse.
                 log.exception("indexing rests for a moment")
                 self.trouble = f"indexing rests, {error}"
                 self._stopping.wait(TROUBLE_SECONDS)

@@ -199,23 +199,15 @@ class Scanner:
 
     def sweep(self, now: float) -> None:
         """Delete files that have been missing for a while, when another look agrees."""
-        patient = {root.id for root in self._roots if self._suspicious(root)}
-        over = []
-        for file_id, path, root_id in self._tree.long_missing(now - self._settings.gone_seconds, SWEEP_FILES):
-            if os.path.lexists(path):
+        for root in self._roots:
+            patience = MASS_PATIENCE if self._suspicious(root) else self._settings.gone_seconds
+            missing = self._tree.long_missing(root.id, now - patience, SWEEP_FILES)
+            there = {file_id: path for file_id, path in missing if os.path.lexists(path)}
+            for path in there.values():
                 self._backlog.add(os.path.dirname(path))
-            elif root_id not in patient:
-                over.append(file_id)
-        if patient:
-            ready = self._tree.long_missing(now - MASS_PATIENCE, SWEEP_FILES)
-            over += [
-                file_id
-                for file_id, path, root_id in ready
-                if root_id in patient and not os.path.lexists(path)
-            ]
-        if over:
-            with self._catalogue.transaction():
-                self._tree.forget(over)
+            if len(there) < len(missing):
+                with self._catalogue.transaction():
+                    self._tree.forget(file_id for file_id, _ in missing if file_id not in there)
 
     def _suspicious(self, root: Root) -> bool:
         missing, all_ = self._tree.share_missing(root.id)

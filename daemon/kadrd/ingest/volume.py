@@ -54,7 +54,7 @@ def mounted_below(path: bytes) -> set[bytes]:
     except OSError:
         return set()
     top = path.rstrip(b"/") + b"/"
-    return {point for point in points if point.startswith(top)}
+    return {point for point in points if point.startswith(top) and point != top}
 
 
 def _unescaped(point: bytes) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from kadr.protocol import messages
 from kadr.protocol.errors import (
     BadParameter,
+    Cancelled,
     Degraded,
     NotAFolder,
     NotAPicture,
@@ -185,15 +187,26 @@ async def sync(parts: Parts, _request: Sync, say: Say) -> dict[str, Any]:
 
 
 async def verify(parts: Parts, _request: Verify, say: Say) -> dict[str, Any]:
-    loop = asyncio.get_running_loop()
     latest: list[Progress] = []
-    verification = Verification(parts.reader, parts.serving, parts.config.scan, latest.append)
-    working = loop.run_in_executor(None, verification.run)  # not in the pool: it may take hours
-    while not (await asyncio.wait({working}, timeout=PROGRESS_SECONDS))[0]:
-        if latest:
-            await say(latest[-1])
-            latest.clear()
-    return await working
+    gone = threading.Event()
+
+    def tell(progress: Progress) -> None:
+        if gone.is_set():
+            raise Cancelled
+        latest.append(progress)
+
+    verification = Verification(parts.reader, parts.serving, parts.config.scan, tell)
+    # Not in the pool of searches: it may take hours.
+    working = asyncio.get_running_loop().run_in_executor(None, verification.run)
+    try:
+        while not (await asyncio.wait({working}, timeout=PROGRESS_SECONDS))[0]:
+            if latest:
+                await say(latest[-1])
+                latest.clear()
+        return await working
+    finally:
+        gone.set()  # the client went, or the daemon stops: nobody waits for the rest
+        working.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 async def status(parts: Parts, _request: Status, _say: Say) -> dict[str, Any]:

@@ -229,12 +229,12 @@ class Tree:
         )
         return len(failed)
 
-    def long_missing(self, before: float, limit: int) -> list[tuple[int, bytes, int]]:
-        """(file id, path, root id) of files missing since before *before* whose root is online."""
+    def long_missing(self, root_id: int, before: float, limit: int) -> list[tuple[int, bytes]]:
+        """(file id, path) of files of the root that are missing since before *before*; none while it is offline."""
         return self._run(
-            "SELECT files.id, folders.path || '/' || name, root_id FROM files JOIN folders ON folders.id = folder_id "
-            "JOIN roots ON roots.id = root_id WHERE state = 3 AND online AND missing_since < ? LIMIT ?",
-            (before, limit),
+            "SELECT files.id, folders.path || '/' || name FROM files JOIN folders ON folders.id = folder_id "
+            "JOIN roots ON roots.id = root_id WHERE state = 3 AND online AND root_id = ? AND missing_since < ? LIMIT ?",
+            (root_id, before, limit),
         ).fetchall()
 
     def share_missing(self, root_id: int) -> tuple[int, int]:
