@@ -199,7 +199,9 @@ class Scanner:
 
     def sweep(self, now: float) -> None:
         """Delete files that have been missing for a while, when another look agrees."""
-        for root in self._roots:
+        for root in (
+            self._roots if self._tree.any_missing() else ()
+        ):  # counting a million files every time would cost
             patience = MASS_PATIENCE if self._suspicious(root) else self._settings.gone_seconds
             missing = self._tree.long_missing(root.id, now - patience, SWEEP_FILES)
             there = {file_id: path for file_id, path in missing if os.path.lexists(path)}

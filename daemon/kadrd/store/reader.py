@@ -142,12 +142,13 @@ class Reader:
         )[0][0]
         return Counts(files, pictures, pending, failures)
 
-    def pending(self, after: int = 0) -> int:
-        """Files of online roots that wait with a ticket up to now; for sync, those later than *after* left out."""
-        number: int = self._ask(
-            f"SELECT count(*) FROM {_FILES} WHERE state = 0 AND online AND ticket > ?",
-            (after,),
-        )[0][0]
+    def pending(self) -> int:
+        """Files that wait and could be read now: those of a disk that is away do not count."""
+        if self.offline_roots():
+            sql = f"SELECT count(*) FROM {_FILES} WHERE state = 0 AND online"
+        else:
+            sql = "SELECT count(*) FROM files WHERE state = 0"  # the index alone: asked with every search
+        number: int = self._ask(sql)[0][0]
         return number
 
     def failures(self, limit: int) -> list[tuple[bytes, str, str]]:

@@ -237,6 +237,10 @@ class Tree:
             (root_id, before, limit),
         ).fetchall()
 
+    def any_missing(self) -> bool:
+        """Whether any file is missing."""
+        return self._run("SELECT 1 FROM files WHERE state = 3 LIMIT 1").fetchone() is not None
+
     def share_missing(self, root_id: int) -> tuple[int, int]:
         """(missing, all) files of a root."""
         row: tuple[int, int] = self._run(
