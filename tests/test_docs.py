@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import json
 import re
@@ -14,6 +15,7 @@ from kadr import arguments, manual, output, table
 from kadr.protocol import errors, frames, messages
 from kadr.protocol.errors import BY_CODE
 from kadr.protocol.messages import REQUESTS, End, Err, Hello, Hit, Item, Progress, Welcome
+from kadrd.config import Config
 
 TOP = Path(__file__).parent.parent
 PROTOCOL = (TOP / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -193,3 +195,20 @@ def test_the_help_has_every_exit_code():
 def test_docstrings_are_true(module):
     """Examples in docstrings give what they show."""
     assert doctest.testmod(module).failed == 0
+
+
+def test_every_setting_is_documented():
+    """docs/settings.md names every setting with its default, and no other."""
+    rows = dict(
+        re.findall(
+            r"^\| `([a-z_]+\.[a-z_]+)` \| `(.+?)` \|", (TOP / "docs/settings.md").read_text(), re.MULTILINE
+        )
+    )
+    config = Config()
+    expected = {
+        f"{part.name}.{item.name}": json.dumps(getattr(getattr(config, part.name), item.name))
+        for part in dataclasses.fields(config)
+        for item in dataclasses.fields(getattr(config, part.name))
+    }
+
+    assert rows == expected

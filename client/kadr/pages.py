@@ -29,7 +29,7 @@ def status(body: dict[str, Any]) -> list[str]:
         [
             (
                 "daemon",
-                f"{body.get('version', '?')}, running for {span(body.get('uptime_s', 0))}{_paused(body)}",
+                f"{body.get('version', '?')}, running for {span(body.get('uptime_s', 0))}",
             ),
             ("model", f"{body.get('model', '?')}{_next_model(body)}"),
             *_folders(body.get("roots", [])),
@@ -53,10 +53,6 @@ def status(body: dict[str, Any]) -> list[str]:
 def _numbers(body: dict[str, Any]) -> dict[str, str]:
     names = ("pictures", "pending", "scanning", "encodes", "decodes", "full_scans", "overflows", "recoveries")
     return {name: f"{body.get(name, 0):,}" for name in names}
-
-
-def _paused(body: dict[str, Any]) -> str:
-    return ", paused" if body.get("paused") else ""
 
 
 def _next_model(body: dict[str, Any]) -> str:

@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("kadr", "kadrd", ""):
             raise
-        return _fail(f"{package} is not installed.", 'Install it with: pip install "kadr[daemon]"', CONFIG)
+        extra = "train" if "train" in (sys.argv[1:] if argv is None else argv)[:1] else "daemon"
+        return _fail(f"{package} is not installed.", f'Install it with: pip install "kadr[{extra}]"', CONFIG)
     except KeyboardInterrupt:
         return INTERRUPTED
 

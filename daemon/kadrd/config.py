@@ -23,7 +23,7 @@ class Worker:
     priority: str = "idle"
     threads: int = 0  # 0: one for each core
     memory_mb: int = 8192
-    file_seconds: float = 20.0
+    file_seconds: float = 20.0  # of processor time on each thread; 15 times as long by the clock
     idle_seconds: float = 30.0
 
 

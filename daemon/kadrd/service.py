@@ -41,6 +41,7 @@ from kadrd.store.shards import Index
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 128
+REST_SECONDS = 10.0
 TEXT_THREADS = 2
 
 
@@ -75,12 +76,18 @@ class Service:
                 self._paths.socket,
                 self._parts.serving.model.name,
             )
-            await self._stopping.wait()
+            await self._until_stopped()
             server.close()
             await self._end_sessions()
             with contextlib.suppress(OSError):
                 os.unlink(self._paths.socket)
         log.info("stopped")
+
+    async def _until_stopped(self) -> None:
+        while not self._stopping.is_set():
+            self._parts.rest()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), REST_SECONDS)
 
     # Building
 

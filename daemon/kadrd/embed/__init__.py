@@ -1,5 +1,5 @@
 """Turns pictures and words into vectors.
 
-Everything here but `convert` runs a finished model folder and must not import torch, open_clip or Pillow,
-so that the always-on process stays small.
+models, runtime, tokenizer, preprocess and clean run a finished model folder and load neither torch nor open_clip nor
+Pillow, so that the always-on process stays small. The rest makes such folders and runs in commands only.
 """

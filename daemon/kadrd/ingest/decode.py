@@ -19,14 +19,14 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from kadrd.ingest.formats import FORMATS
 from kadrd.values import Pixels, Skipped
 
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = 100_000_000
 # Below this many pixels a side is no picture but a spacer.
 MIN_SIDE = 2
 # JPEG is decoded at 1/2, 1/4 or 1/8 as long as this many times the wanted side is left, so that what
 # the bicubic filter sees is oversampled and the vector stays the same (cosine over 0.999 on photographs).
 DRAFT_MARGIN = 3
 
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow warns above this and refuses above twice this
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow only warns above this; decode() makes that an error
 # Pillow loads its plugins when they are first wanted and fails on an allow-list that names one it has not loaded.
 for _plugin in ("Avif", "Bmp", "Gif", "Jpeg", "Jpeg2K", "Mpo", "Png", "Tiff", "WebP"):
     importlib.import_module(f"PIL.{_plugin}ImagePlugin")
@@ -77,7 +77,7 @@ def decode(data: bytes, fits: Iterable[Fit]) -> Decoded | Skipped:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return _decode(data, list(fits))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return Skipped("too-large", f"It has more than {MAX_PIXELS // 2_000_000} million pixels.")
+        return Skipped("too-large", f"It has more than {MAX_PIXELS // 1_000_000} million pixels.")
     except UnidentifiedImageError:
         return Skipped("not-a-picture", "Its content is no picture in a format that kadr reads.")
     except MemoryError:

@@ -53,7 +53,7 @@ class Watcher:
         """Whether the system still tells what happens; called now and then.
 
         A thread can be dead, or alive and stuck. Both show in the same way: the fence of the last beat has not come
-        back. So nothing of the library's insides has to be known.
+        back (on macOS, which promises no order, only a dead one shows). So nothing of the library's insides has to be known.
         """
         with self._fence:
             heard = self._fence_seen >= self._fence_made
@@ -147,7 +147,7 @@ if sys.platform == "linux":
     from watchdog.observers.inotify_c import InotifyConstants as _In
     from watchdog.observers.inotify_c import InotifyFD
 
-    # Not OPEN, ACCESS, ATTRIB or CLOSE_NOWRITE: our own reading and tagging must not wake us.
+    # Not OPEN, ACCESS, ATTRIB or CLOSE_NOWRITE: our own reading must not wake us.
     _MASK = (
         _In.IN_CLOSE_WRITE | _In.IN_CREATE | _In.IN_MOVED_FROM | _In.IN_MOVED_TO | _In.IN_DELETE | _In.IN_DELETE_SELF
         | _In.IN_MOVE_SELF | _In.IN_ONLYDIR | _In.IN_DONT_FOLLOW | _In.IN_EXCL_UNLINK
@@ -185,7 +185,7 @@ if sys.platform == "linux":
             self._armed: dict[bytes, tuple[int, int]] = {}
             # Any: its types tell watch descriptors and callback numbers apart, which for us are numbers.
             self._reader: Any = InotifyFD()
-            self._reader.daemon = True
+            self._reader.daemon, self._reader.name = True, "inotify"
             self._reader.start()
 
         def arm(self, folder: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Near pictures as hits: every file that shows a picture is one, best first, ties by path. Pure."""
+"""Near pictures as hits: every file that shows a picture is one, best first, ties by path. Pure: asks no index, reads no catalogue."""
 
 from __future__ import annotations
 

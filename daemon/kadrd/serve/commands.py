@@ -107,7 +107,9 @@ def _vector_of(parts: Parts, path: bytes) -> Vector:
         raise NotFound(what=os.fsdecode(path))
     made = parts.encode_one(path)
     if isinstance(made, Skipped):
-        raise NotAPicture(path=os.fsdecode(path), why=made.sentence.rstrip(".").lower())
+        raise NotAPicture(
+            path=os.fsdecode(path), why=made.sentence[:1].lower() + made.sentence[1:].rstrip(".")
+        )
     return made
 
 

@@ -1,4 +1,4 @@
-"""What the commands may use of the daemon: its parts by name, a pool of threads, and a worker for pictures asked with."""
+"""What the commands may use of the daemon: its parts by name, a pool of threads, and a worker for pictures asked with. Decides nothing."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ class Parts:
         self._pool.shutdown(cancel_futures=True)
         self._worker.close()
 
+    def rest(self) -> None:
+        """Let the second worker go when nobody asked with a picture for a while; called by the clock."""
+        if self._one_at_a_time.acquire(blocking=False):
+            try:
+                self._worker.rest()
+            finally:
+                self._one_at_a_time.release()
+
     def encode_one(self, path: bytes) -> Vector | Skipped:
         """The vector of a picture that is not in the index, by a worker that never waits for indexing."""
         with self._one_at_a_time:
@@ -65,6 +73,4 @@ class Parts:
                 (made,) = self._worker.encode([0], [self.serving.model])
             except WorkerLost as lost:
                 return Skipped("kills-the-decoder", f"Decoding it failed: {lost}.")
-            finally:
-                self._worker.rest()
         return made if isinstance(made, Skipped) else made.vectors[self.serving.model.fingerprint]

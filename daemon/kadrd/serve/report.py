@@ -42,7 +42,9 @@ def warnings(parts: Parts) -> list[str]:
             f"{_many(count, 'folder')} cannot be watched, so changes there are noticed later (`kadr doctor` says why)."
         )
     if count := len(ingest.scanner.unreadable):
-        found.append(f"{_many(count, 'folder')} cannot be read: permission denied. What was known is kept.")
+        found.append(
+            f"{_many(count, 'folder')} cannot be read; what was known is kept (`kadr doctor` says which)."
+        )
     return found
 
 
@@ -70,7 +72,6 @@ def status(parts: Parts) -> dict[str, Any]:
         "vectors": serving.index.count,
         "rss_bytes": _rss(),
         "uptime_s": round(time.monotonic() - parts.started, 1),
-        "paused": False,
         "warnings": warnings(parts),
     }
 
@@ -111,22 +112,24 @@ def doctor(parts: Parts) -> list[dict[str, Any]]:
 
 
 def _about_watching(parts: Parts) -> list[dict[str, Any]]:
-    unwatched = len(parts.watcher.unwatched)
-    limit = _number("/proc/sys/fs/inotify/max_user_watches")
-    act = f"Raise it: sudo sysctl fs.inotify.max_user_watches={2 * (limit or 65536)}" if unwatched else ""
-    says = (
-        f"{_many(unwatched, 'folder')} not watched (limit {limit or 'unknown'})"
-        if unwatched
-        else "every folder is watched"
-    )
+    unwatched, alive = len(parts.watcher.unwatched), parts.watcher.alive
     unreadable = sorted(parts.ingest.scanner.unreadable)
     return [
-        _check("watching", not unwatched, says, act),
+        _check(
+            "watching",
+            not unwatched,
+            f"{_many(unwatched, 'folder')} not watched, looked at by the clock"
+            if unwatched
+            else "every folder is watched",
+            _more_watches(alive) if unwatched else "",
+        ),
         _check(
             "watcher",
-            parts.watcher.alive,
-            "the watcher's thread is alive" if parts.watcher.alive else "it died",
-            "",
+            alive,
+            "it is alive" if alive else "it is dead",
+            ""
+            if alive
+            else "Nothing at once: kadr starts another one every 30 s. If it stays dead, look at the log.",
         ),
         _check(
             "permissions",
@@ -134,18 +137,25 @@ def _about_watching(parts: Parts) -> list[dict[str, Any]]:
             f"{_many(len(unreadable), 'folder')} cannot be read, first {os.fsdecode(unreadable[0])}"
             if unreadable
             else "every folder can be read",
-            "Give yourself the right to read them (chmod u+rx)." if unreadable else "",
+            "Give yourself the right to read them (chmod u+rx), or check the disk." if unreadable else "",
         ),
     ]
 
 
+def _more_watches(alive: bool) -> str:
+    """Linux bounds the watches of a user, and the programs that may watch at all."""
+    limit = "max_user_watches" if alive else "max_user_instances"
+    now = _number(f"/proc/sys/fs/inotify/{limit}")
+    return f"Raise the limit: sudo sysctl fs.inotify.{limit}={2 * now}" if now else "Watch fewer folders."
+
+
 def _about_disk(parts: Parts) -> list[dict[str, Any]]:
     free = shutil.disk_usage(parts.paths.state).free
-    damage = parts.reader.damage()
+    damage, damaged = parts.reader.damage(), parts.serving.index.damaged
     return [
         _check("space", free > LOW_SPACE, f"{free >> 20:,} MB free for the catalogue", "Free some space." if free <= LOW_SPACE else ""),
         _check("catalogue", not damage, damage or f"whole, SQLite {SQLITE_VERSION}", "Stop the daemon, move the catalogue away, add the folders again." if damage else ""),
-        _check("shards", not parts.serving.index.damaged, f"{parts.serving.index.shards} sealed", ""),
+        _check("shards", not damaged, f"{_many(damaged, 'shard')} being built again" if damaged else f"{parts.serving.index.shards} sealed", "Wait: it comes from the catalogue, and nothing is encoded again." if damaged else ""),
     ]  # fmt: skip
 
 

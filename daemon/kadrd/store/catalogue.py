@@ -1,7 +1,7 @@
 """The writer of the truth: pictures, vectors, failures, settings. One instance, owned by the ingest thread.
 
 Every change happens inside `with catalogue.transaction()`. Above that line everything can be lost and redone;
-below it everything can be replayed. Readers use store/reader.py.
+below it everything can be replayed. Readers use store/reader.py. It looks at no disk and answers no query.
 """
 
 from __future__ import annotations

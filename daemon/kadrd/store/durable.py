@@ -1,6 +1,6 @@
 """How a file under the cache is replaced whole: a reader sees the old bytes or the new bytes, also after a power cut.
 
-Every durable write outside SQLite goes through here, so the crash points of the whole daemon are in one place.
+Every durable write of the store outside SQLite goes through here, so its crash points are in one place.
 KADR_CRASH=point:n ends the process by SIGKILL at the n-th time it passes a point: the tests' own power cut.
 """
 

@@ -58,7 +58,6 @@ class Index:
         self._seal_at, self._shard_size = seal_at, shard_size
         self._sealing: tuple[Job, str, subprocess.Popen[bytes]] | None = None
         self._pause, self._seal_after = FIRST_PAUSE, 0.0
-        self.damaged = 0
         os.makedirs(folder, mode=0o700, exist_ok=True)
         self._parts = self._opened()
 
@@ -71,6 +70,11 @@ class Index:
     @property
     def shards(self) -> int:
         return sum(isinstance(part.rows, Shard) for part in self._parts)
+
+    @property
+    def damaged(self) -> int:
+        """Shards that were found damaged or missing and are searched exactly until they are built again."""
+        return sum(isinstance(part.rows, Segment) for part in self._parts[:-1])
 
     @property
     def clock(self) -> int:
@@ -128,7 +132,6 @@ class Index:
             log.warning("shard %s covers other rows than its manifest says", r.file)
         except Damaged as error:
             log.warning("rebuilding a shard from the catalogue: %s", error)
-        self.damaged += 1
         segment = self._segment(r.after, r.upto)
         segment.upto = r.upto
         return segment

@@ -1,4 +1,4 @@
-"""Vectors as they lie in the catalogue: little-endian float16, and back to unit float32."""
+"""Vectors as they lie in the catalogue: little-endian float16, and back to unit float32. Knows no table and no model."""
 
 from __future__ import annotations
 

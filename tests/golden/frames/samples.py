@@ -73,7 +73,6 @@ _STATUS = {
     "shards": 1,
     "rss_bytes": 134217728,
     "uptime_s": 8040,
-    "paused": False,
     "warnings": [],
     "next_model": None,
 }

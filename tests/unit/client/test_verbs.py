@@ -44,7 +44,6 @@ BODY = {
     "shards": 1,
     "rss_bytes": 128 * 2**20,
     "uptime_s": 8040,
-    "paused": False,
     "warnings": ["low on inotify watches"],
     "next_model": {"name": "multilingual", "done": 500, "total": 2020},
 }
