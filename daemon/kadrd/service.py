@@ -99,6 +99,7 @@ class Service:
         open_parts.callback(self._catalogue.close)
         self._reader = Reader(catalogue_path)
         open_parts.callback(self._reader.close)
+        self._retry_after_update()
         serving = self._target(self._serving_model())
         self._sweep_models(serving.model)
         self._build_ingest(open_parts, serving)
@@ -108,6 +109,13 @@ class Service:
         )  # fmt: skip
         open_parts.callback(self._parts.close)
         self._choose()
+
+    def _retry_after_update(self) -> None:
+        """Give everything that failed another try when the decoder has changed."""
+        if self._catalogue.setting("decoder") != str(DECODER):
+            with self._catalogue.transaction():
+                self._catalogue.tree.retry(b"")
+                self._catalogue.set("decoder", str(DECODER))
 
     def _build_ingest(self, open_parts: contextlib.ExitStack, serving: Target) -> None:
         backlog, settle = Backlog(), Settle(self._config.scan.quiet_seconds)
@@ -238,6 +246,7 @@ class Service:
 
     def _stop_ingest(self) -> None:
         self._ingest.stop()
+        self._ingest.worker.kill()  # a batch in flight is done again at the next start
         self._ingest.join()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from kadr.protocol.messages import Progress
 from kadrd.config import Scan
-from kadrd.ingest import digest, scan
+from kadrd.ingest import digest, reading, scan
 from kadrd.query.answer import Serving
 from kadrd.store.reader import Indexed, Reader
 from kadrd.values import Problem, State
@@ -78,7 +78,11 @@ class Verification:
                 self._found("not-on-disk", "The catalogue has a file that is not there.", path)
 
     def _walk(self, top: bytes) -> Iterator[bytes]:
+        away = set(self._reader.offline_roots())
         for folder, folders, names in os.walk(top):
+            if folder in away:  # what lies in the bare mount point of a disk that is away is not ours
+                folders[:] = []
+                continue
             folders[:] = sorted(n for n in folders if not scan.ignored(n, self._settings))
             for name in sorted(names):
                 path = os.path.join(folder, name)
@@ -90,12 +94,14 @@ class Verification:
             self._found("not-indexed-yet", "The file still waits to be indexed.", path)
             return
         try:
-            with open(path, "rb") as opened:
-                file_key, essence_key = digest.keys(opened.read())
+            data, _, _ = reading.read(path)
         except OSError as error:
             if file.state is not State.FAILED:
                 self._found("unreadable", f"The file cannot be read: {error.strerror}.", path)
             return
+        if data is None:  # too large to be read, so there is no key to compare
+            return
+        file_key, essence_key = digest.keys(data)
         if file.state is State.FAILED:
             if file.file_key not in (None, file_key):
                 self._found("other-content", "The file is not the one that failed.", path)

@@ -199,3 +199,44 @@ def test_inode_that_is_used_again(daemon, root, pictures):
             new = pictures.one(root / f"{number}-new.bmp")
             os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
         new.unlink()
+
+
+def test_edited_then_moved_before_it_was_read(daemon, root, pictures):
+    """A file that changed and whose folder moved at once shows what it holds now, under its new path."""
+    path = pictures.one(root / "p" / "a.jpg")
+    daemon.shows(path)
+    path.write_bytes(pictures.bytes(".jpg"))
+    path.parent.rename(root / "q")
+    daemon.shows(root / "q" / "a.jpg")
+    daemon.check()
+
+
+def test_edited_while_its_folder_was_away(daemon, root, pictures, tmp_path):
+    """A file that changed just before its folder went shows what it holds when the folder is back."""
+    path = pictures.one(root / "p" / "a.jpg")
+    daemon.shows(path)
+    path.write_bytes(pictures.bytes(".jpg"))
+    path.parent.rename(tmp_path / "away")
+    daemon.sync()
+    (tmp_path / "away").rename(path.parent)
+    daemon.shows(path)
+    daemon.check()
+
+
+def test_times_beyond_what_a_database_keeps(daemon, root, pictures):
+    """A file dated in the year 2300 is a file like any other, and does not stop its folder from being indexed."""
+    paths = pictures.many(root, 3)
+    os.utime(paths[0], ns=(0, 10_413_792_000 * 10**9))
+    daemon.rescan()
+    daemon.shows(*paths)
+    daemon.check()
+
+
+def test_folder_replaced_by_a_link(daemon, root, pictures, tmp_path):
+    """A folder that was replaced by a link out of the root is not followed."""
+    pictures.many(root / "p", 2)
+    daemon.sync()
+    (root / "p").rename(tmp_path / "outside")
+    (root / "p").symlink_to(tmp_path / "outside")
+    daemon.rescan()
+    daemon.shows()

@@ -87,6 +87,10 @@ class Ingest(threading.Thread):
         def make() -> Fence:
             if not ordered:  # the system cannot say what is on its way, so look everywhere
                 self.scanner.scan_everything()
+            self._take_overflow()
+            self.scanner.check_roots()  # no event tells of a mount
+            for folder in self._watcher.unwatched:
+                self.backlog.add(folder)
             fence = Fence(self.backlog.last, self.pipeline.counts["finished"], self.pipeline.counts["failed"])
             self._fences.append(fence)
             return fence
@@ -163,10 +167,7 @@ class Ingest(threading.Thread):
                 future.set_exception(error)
 
     def _keep_watch(self) -> None:
-        if self._overflowed.is_set():
-            self._overflowed.clear()
-            self.counts["overflows"] += 1
-            self.scanner.scan_everything()
+        self._take_overflow()
         if self._time_for("beat", BEAT_SECONDS) and not self._watcher.beat() and self._watcher.restart():
             log.warning("the folder watcher was dead or stuck; another one looks at everything")
             self.counts["recoveries"] += 1
@@ -183,6 +184,12 @@ class Ingest(threading.Thread):
         if self._time_for("pictures", PICTURES_SECONDS):
             with self._catalogue.transaction():
                 self._catalogue.sweep_pictures(self._config.index.keep_days)
+
+    def _take_overflow(self) -> None:
+        if self._overflowed.is_set():
+            self._overflowed.clear()
+            self.counts["overflows"] += 1
+            self.scanner.scan_everything()
 
     def _slept(self) -> bool:
         """Whether the machine was suspended since the last call: one clock goes on then, the other does not."""
@@ -210,7 +217,7 @@ class Ingest(threading.Thread):
         """How long nothing has to be done unless somebody calls."""
         now = time.monotonic()
         times = [due - now for due in self._timers.values()]
-        due = self._settle.next_due()
+        due = self._settle.next_due(now)
         if due is not None:
             times.append(due - now)
         if any(target.index.sealing for target in self._targets()):
@@ -253,20 +260,27 @@ class Ingest(threading.Thread):
             return False
         todo = self._catalogue.without_vector(target.model_id, self._filling, BATCH_FILES)
         if todo:
-            self.pipeline.fill(target, [file for _, file in todo])
+            if not self.pipeline.fill(target, [file for _, file in todo]):
+                return False  # the worker fails: these come again when it has rested
             self._filling = todo[-1][0]
             self._met += len(todo)
         elif self._met and self._met != self._met_before:
             self._begin_pass(before=self._met)  # some may have been moving, or met a worker that died
             return True
         elif len(self.backlog) == 0 and not self._catalogue.tree.waiting(1):
-            self._filling = -1
             if target is self.next:
                 self._complete(target)
+            self._filling = -1
         return bool(todo)
 
     def _complete(self, target: Target) -> None:
         old = self.pipeline.targets[0]
+        if 2 * target.index.count < old.index.count:
+            log.error(
+                "model %s refused most pictures; %s goes on answering", target.model.name, old.model.name
+            )
+            self.turn_over(None)
+            return
         self._switch(target)
         with self._catalogue.transaction():
             self._catalogue.set("serving", target.model.fingerprint)

@@ -74,8 +74,13 @@ class Pipeline:
         self._apply(rows)
         return bool(waiting)
 
-    def fill(self, target: Target, batch: list[Waiting]) -> None:
-        """Give pictures that are known a vector of another model."""
+    def fill(self, target: Target, batch: list[Waiting]) -> bool:
+        """Give pictures that are known a vector of another model; False when the worker could not even begin.
+
+        What that model refuses stays as it is: the files go on showing their pictures.
+        """
+        if time.monotonic() < self._rests_until:
+            return False
         digests = self._read(batch)
         read = [
             Read(file, number, digest)
@@ -83,7 +88,9 @@ class Pipeline:
             if isinstance(digest, Digest) and digest.stat == file.stat
         ]
         outcomes = self._encode(read, (target,))
-        self._apply(self._commit(read, outcomes, (target,)))
+        made = [one for one in read if isinstance(outcomes.get(one.digest.essence_key), Encoded)]
+        self._apply(self._commit(made, outcomes, (target,)))
+        return not (read and not made and self.trouble)
 
     # Which files
 
@@ -252,7 +259,7 @@ class Pipeline:
 
     def _settled(self, file: Waiting, known: Known, digest: Digest | None = None) -> None:
         """The file is dealt with; inside a transaction."""
-        stat, key = (digest.stat, digest.file_key) if digest else (file.stat, None)
+        stat, key = (digest.stat, digest.file_key) if digest else (file.stat, known.file_key)
         if known.picture_id is not None:
             self._catalogue.indexed(file.file_id, stat, known.picture_id, key)
         else:

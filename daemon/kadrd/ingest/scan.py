@@ -51,10 +51,15 @@ def listing(path: bytes, settings: Scan) -> Listing | None:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders[entry.name] = _device(entry, device)
-                elif wanted(entry.name) and (seen := _stat(entry)) is not None:
-                    files[entry.name] = seen
+                elif (
+                    wanted(entry.name)
+                    and (seen := entry.stat(follow_symlinks=False))
+                    and stat.S_ISREG(seen.st_mode)
+                ):
+                    files[entry.name] = stat_of(seen)
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        # A file that went between the names and their stats is no reason to think that all of them did.
+        return None if not os.path.isdir(path) else Listing({}, frozenset(), frozenset(), complete=False)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
             return None
@@ -70,17 +75,27 @@ def _device(entry: os.DirEntry[bytes], fallback: int) -> int:
         return fallback
 
 
-def _stat(entry: os.DirEntry[bytes]) -> Stat | None:
-    try:
-        found = entry.stat(follow_symlinks=False)
-    except OSError:
-        return None
-    return stat_of(found) if stat.S_ISREG(found.st_mode) else None
-
-
 def stat_of(found: os.stat_result) -> Stat:
     """The four numbers that tell whether a file is still the same."""
-    return Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return Stat(*map(signed, (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)))
+
+
+def signed(number: int) -> int:
+    """*number* in the signed 64 bits that SQLite keeps: hashed inodes and the year 2300 do not fit otherwise."""
+    return (number + 2**63) % 2**64 - 2**63
+
+
+def gone(path: bytes, settings: Scan, root: bytes) -> bool:
+    """Whether no file that concerns kadr is at *path*, for certain: a disk that errs is no proof."""
+    inside = path[len(root) :].split(b"/")
+    if not wanted(inside[-1]) or any(ignored(name, settings) for name in inside if name):
+        return True
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def ignored(name: bytes, settings: Scan) -> bool:

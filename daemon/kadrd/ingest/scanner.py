@@ -70,6 +70,7 @@ class Scanner:
             count = self._tree.remove_root(root.id)
         self._roots = self._tree.roots()
         self._watcher.disarm(root.path)
+        self.unreadable = {path for path in self.unreadable if self.root_of(path) is not None}
         return count
 
     def root_of(self, path: bytes) -> Root | None:
@@ -84,8 +85,9 @@ class Scanner:
         return [root for root in self._roots if root.inside is None]
 
     def scan_everything(self) -> None:
-        """Look at every folder of every root."""
+        """Look at every folder of every root, and try again what could not be read."""
         self.full_scans += 1
+        self._tree.retry_unreadable()
         for root in self._roots:
             self._backlog.add(root.path, deep=True)
 
@@ -108,20 +110,25 @@ class Scanner:
     # Folders
 
     def step(self) -> bool:
-        """Look at dirty folders for a moment; whether there was any."""
+        """Look at dirty folders for a moment; whether there was any. Raises what disk and catalogue raise."""
         end = time.monotonic() + SLICE_SECONDS
-        dirty = self._backlog.take()
-        if dirty is None:
-            return False
-        with self._catalogue.transaction():
-            while dirty is not None:
-                self._look(dirty)
-                dirty = self._backlog.take() if time.monotonic() < end else None
-        return True
+        taken: list[Dirty] = []
+        try:
+            with self._catalogue.transaction():
+                while (not taken or time.monotonic() < end) and (dirty := self._backlog.take()) is not None:
+                    taken.append(dirty)
+                    self._look(dirty)
+        except BaseException:
+            # Nothing of this slice was written, so all of it has to be looked at again.
+            self._roots = self._tree.roots()
+            for dirty in taken:
+                self._backlog.add(dirty.path, deep=dirty.deep, number=dirty.number)
+            raise
+        return bool(taken)
 
     def _look(self, dirty: Dirty) -> None:
         path, root = dirty.path, self.root_of(dirty.path)
-        if root is None:
+        if root is None or self._ignored(path, root):
             return
         if path == root.path:
             if not self._update_online(root):
@@ -129,13 +136,23 @@ class Scanner:
         elif self._tree.folder(path) is None and self._tree.folder(os.path.dirname(path)) is None:
             self._backlog.add(os.path.dirname(path), number=dirty.number)
             return
+        if path != root.path and os.path.islink(
+            path
+        ):  # it was a folder once; a link could lead out of the root
+            self._folder_gone(path, root)
+            return
         self._watcher.arm(path)
         found = scan.listing(path, self._settings)
         if found is None:
-            self._folder_gone(path, root)
+            if self._update_online(root):  # an unmount speaks of the folders on the disk, not of the disk
+                self._folder_gone(path, root)
             return
         (self.unreadable.discard if found.complete else self.unreadable.add)(path)
         self._apply(root, dirty, found)
+
+    def _ignored(self, path: bytes, root: Root) -> bool:
+        """Whether any folder on the way from the root is one that the scan leaves out."""
+        return any(scan.ignored(name, self._settings) for name in path[len(root.path) :].split(b"/") if name)
 
     def _apply(self, root: Root, dirty: Dirty, found: scan.Listing) -> None:
         known = self._tree.folder(dirty.path)
@@ -175,11 +192,13 @@ class Scanner:
     # Disks that go and come
 
     def _present(self, root: Root) -> bool:
-        """Whether what the root held is there, not an empty mount point or another disk in its place."""
+        """Whether what the root held may be there: not an empty mount point, nor another disk in its place."""
         here = volume.at(root.path)
-        if here is None:
-            return False
-        sample = [] if here == (root.system, root.inode) else self._tree.sample(root.id, SAMPLE_FILES)
+        if here is None or here == (root.system, root.inode):
+            return here is not None
+        if here.system == root.system and volume.holds_anything(root.path):
+            return True  # the folder was made anew on the same disk
+        sample = self._tree.sample(root.id, SAMPLE_FILES)
         return not sample or volume.holds(sample)
 
     def _update_online(self, root: Root) -> bool:
@@ -202,14 +221,16 @@ class Scanner:
         for root in (
             self._roots if self._tree.any_missing() else ()
         ):  # counting a million files every time would cost
-            patience = MASS_PATIENCE if self._suspicious(root) else self._settings.gone_seconds
-            missing = self._tree.long_missing(root.id, now - patience, SWEEP_FILES)
-            there = {file_id: path for file_id, path in missing if os.path.lexists(path)}
-            for path in there.values():
-                self._backlog.add(os.path.dirname(path))
-            if len(there) < len(missing):
+            missing = self._tree.long_missing(root.id, now - self._settings.gone_seconds, SWEEP_FILES)
+            if missing and self._suspicious(root):
+                missing = self._tree.long_missing(root.id, now - MASS_PATIENCE, SWEEP_FILES)
+            gone = [file_id for file_id, path in missing if scan.gone(path, self._settings, root.path)]
+            if len(gone) < len(missing):
+                for folder in {os.path.dirname(path) for _, path in missing}:
+                    self._backlog.add(folder)
+            if gone:
                 with self._catalogue.transaction():
-                    self._tree.forget(file_id for file_id, _ in missing if file_id not in there)
+                    self._tree.forget(gone)
 
     def _suspicious(self, root: Root) -> bool:
         missing, all_ = self._tree.share_missing(root.id)

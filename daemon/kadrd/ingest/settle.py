@@ -57,8 +57,11 @@ class Settle:
         """Whether a file that stood still while it was read, and changed *age* seconds ago, may be taken as it is."""
         return age >= self._quiet or ticket <= self._hurry
 
-    def next_due(self) -> float | None:
-        """The earliest moment at which a waiting file becomes due."""
+    def next_due(self, now: float) -> float | None:
+        """The earliest moment to come at which a waiting file becomes due. What is due is forgotten: an unknown file
+        is due anyway, and one that was deleted meanwhile would be waited for for ever.
+        """
+        self._due = {file_id: due for file_id, due in self._due.items() if due > now}
         return min(self._due.values(), default=None)
 
 

@@ -12,6 +12,8 @@ import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from kadrd.ingest.scan import signed
+
 
 class Volume(NamedTuple):
     """Who a folder is: its file system and its inode there."""
@@ -26,10 +28,18 @@ def at(path: bytes) -> Volume | None:
         found = os.stat(path)
         if not stat.S_ISDIR(found.st_mode):
             return None
-        # SQLite keeps signed 64-bit numbers.
-        return Volume(os.statvfs(path).f_fsid & (2**63 - 1), found.st_ino)
+        return Volume(signed(os.statvfs(path).f_fsid), signed(found.st_ino))
     except OSError:
         return None
+
+
+def holds_anything(path: bytes) -> bool:
+    """Whether the folder *path* is not empty."""
+    try:
+        with os.scandir(path) as entries:
+            return any(True for _ in entries)
+    except OSError:
+        return False
 
 
 def holds(sample: Iterable[tuple[bytes, int, int]]) -> bool:

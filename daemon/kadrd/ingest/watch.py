@@ -32,7 +32,7 @@ class Watcher:
         self._dirty, self._lost = dirty, lost
         self._fence_folder = os.fsencode(fence_folder)
         self._fence = threading.Condition()
-        self._fence_made = self._fence_seen = 0
+        self._fence_made = self._fence_seen = self._beat = 0
         os.makedirs(fence_folder, mode=0o700, exist_ok=True)
         self._system: Any = self._started()
 
@@ -56,9 +56,9 @@ class Watcher:
         back (on macOS, which promises no order, only a dead one shows). So nothing of the library's insides has to be known.
         """
         with self._fence:
-            heard = self._fence_seen >= self._fence_made
+            heard = self._fence_seen >= self._beat
             if self._system.ordered:
-                self._send_fence()
+                self._beat = self._send_fence()
         return bool(heard and self._system.is_alive())
 
     def restart(self) -> bool:
@@ -94,14 +94,17 @@ class Watcher:
             return False
         with self._fence:
             number = self._send_fence()
-            return self._fence.wait_for(lambda: self._fence_seen >= number, FENCE_SECONDS)
+            return number > 0 and self._fence.wait_for(lambda: self._fence_seen >= number, FENCE_SECONDS)
 
     def _send_fence(self) -> int:
+        """The number to wait for; 0, which has been seen, when the disk is too full to make the file."""
         self._fence_made += 1
         name = os.path.join(self._fence_folder, b"%d" % self._fence_made)
-        with contextlib.suppress(OSError):  # a full disk: the fence does not come back, and is not believed
+        try:
             os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
             os.unlink(name)
+        except OSError:
+            return 0
         return self._fence_made
 
     @property
@@ -153,16 +156,24 @@ if sys.platform == "linux":
         | _In.IN_MOVE_SELF | _In.IN_ONLYDIR | _In.IN_DONT_FOLLOW | _In.IN_EXCL_UNLINK
     )  # fmt: skip
 
+    def _inode(path: bytes) -> int:
+        try:
+            return os.stat(path).st_ino
+        except OSError:
+            return -1
+
     class _Armed:
         """watchdog's callback for one folder, under the path it had when it was armed."""
 
         def __init__(self, system: _System, path: bytes, number: int) -> None:
             self._system, self._path, self.number = system, path, number
+            self._inode = _inode(path)
 
         def on_event(self, event: Any) -> None:
             self._system.on_event(self._path, event.name)
-            if event.mask & _In.IN_MOVE_SELF:
-                # It has another path now; the scan of its new parent arms that one. This one is over.
+            if event.mask & _In.IN_MOVE_SELF and _inode(self._path) != self._inode:
+                # It has another path now; the scan of its new parent arms that one. This one is over. (The news
+                # of the move also reaches a callback that was armed under the new path before it was read.)
                 self._system.drop(event.wd, self._path, self.number)
 
         def on_watch_deleted(self, _wd: int) -> None:

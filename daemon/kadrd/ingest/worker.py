@@ -21,7 +21,6 @@ import os
 import resource
 import signal
 import socket
-import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -37,11 +36,10 @@ from kadrd.embed.errors import EncodeError, ModelError
 from kadrd.embed.runtime import Encoder
 from kadrd.ingest import cage, digest
 from kadrd.ingest.decode import Decoded, Fit, decode
-from kadrd.ingest.scan import stat_of
-from kadrd.values import Skipped, Stat
+from kadrd.ingest.reading import MAX_FILE, read
+from kadrd.values import Skipped
 
 FRAME_LIMIT = 64 * 1024 * 1024
-MAX_FILE = 512 * 1024 * 1024
 ENCODE_BATCH = 16
 
 
@@ -146,34 +144,6 @@ class Worker:
             # Without a cache of compiled towers: it would have to be written, and this process writes nothing.
             self._encoders[folder] = Encoder(model, towers=("image",), threads=self._threads)
         return self._encoders[folder]
-
-
-def read(path: bytes) -> tuple[bytes | None, Stat, bool]:
-    """(bytes, stat, whether it stood still meanwhile) of a regular file; None for bytes when it is too large.
-
-    A link is not followed and a pipe is not waited for. Raises OSError.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)  # open() below would refuse a folder, and leave it open
-        raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
-    with open(descriptor, "rb", buffering=0) as file:
-        before = stat_of(found)
-        if before.size > MAX_FILE:
-            return None, before, True
-        data = _all(file, before.size)
-        after = stat_of(os.fstat(descriptor))
-        if hasattr(os, "posix_fadvise"):  # what was read once need not push other things out of memory
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    return data, after, before == after and len(data) == after.size
-
-
-def _all(file: Any, size: int) -> bytes:
-    data = bytearray()
-    while len(data) <= MAX_FILE and (chunk := file.read(max(size - len(data), 0) + 1)):
-        data += chunk
-    return bytes(data)
 
 
 def _unreadable(error: OSError) -> Skipped:

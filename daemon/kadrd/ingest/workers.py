@@ -68,7 +68,8 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._reader = FrameReader(FRAME_LIMIT)
-        self._used = 0.0
+        self._used, self._killed = 0.0, False
+        self._seen = Begun(0.0, 0.0)
         self.locked: Locked | None = None
         """What the kernel forbids the process; None before the first one ran."""
 
@@ -89,6 +90,12 @@ class Worker:
         if self._process is not None and time.monotonic() - self._used > self._settings.idle_seconds:
             self.close()
 
+    def kill(self) -> None:
+        """End the process from another thread, for good; whoever waits for it gets WorkerLost, and no file is blamed."""
+        self._killed, process = True, self._process
+        if process is not None:
+            process.kill()
+
     def close(self) -> None:
         """End the process; one in the middle of a file is killed."""
         if self._socket is not None:
@@ -99,6 +106,8 @@ class Worker:
         self._process = self._socket = None
 
     def _ask(self, request: dict[str, Any]) -> list[Any]:
+        if self._killed:
+            raise WorkerLost(frozenset(), "it was stopped")
         connection = self._connected()
         in_hand: dict[int, Begun] = {}
         try:
@@ -112,7 +121,7 @@ class Worker:
                     in_hand.pop(reply["ended"], None)
         except (OSError, KadrError) as error:
             lost = self._post_mortem(error)
-            raise WorkerLost(frozenset(in_hand), lost) from None
+            raise WorkerLost(frozenset() if self._killed else frozenset(in_hand), lost) from None
         self._used = time.monotonic()
         out: list[Any] = reply["out"]
         return out
@@ -130,15 +139,18 @@ class Worker:
         return frame
 
     def _check_time(self, in_hand: dict[int, Begun], started: float) -> None:
-        limit, now = self._settings.file_seconds, time.monotonic()
+        limit, now, cpu = self._settings.file_seconds, time.monotonic(), self._cpu_seconds()
+        if cpu > self._seen.cpu:
+            self._seen = Begun(now, cpu)  # it works, however slowly
+        still = now - max(started, self._seen.wall)
         if not in_hand:
-            if now - started > max(START_SECONDS, limit):
-                raise TimeoutError(f"no sign of life for {now - started:.0f} s")
+            if still > max(START_SECONDS, limit):
+                raise TimeoutError(f"no sign of life for {still:.0f} s")
             return
         oldest = min(in_hand.values())
         threads = self._settings.threads or os.cpu_count() or 1
         # Other threads' work counts too, so a file gets what all of them could have taken.
-        if self._cpu_seconds() - oldest.cpu > limit * threads or now - oldest.wall > limit * WALL_FACTOR:
+        if cpu - oldest.cpu > limit * threads or min(still, now - oldest.wall) > limit * WALL_FACTOR:
             raise TimeoutError("a file took too long")
 
     def _cpu_seconds(self) -> float:
@@ -178,7 +190,7 @@ class Worker:
             start_new_session=True,
         )
         theirs.close()
-        self._socket, self._reader = ours, FrameReader(FRAME_LIMIT)
+        self._socket, self._reader, self._seen = ours, FrameReader(FRAME_LIMIT), Begun(time.monotonic(), 0.0)
         return ours
 
     def _post_mortem(self, error: Exception) -> str:

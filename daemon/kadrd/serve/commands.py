@@ -43,7 +43,7 @@ from kadr.protocol.messages import (
     Sync,
     Verify,
 )  # fmt: skip
-from kadrd.query.answer import answer, similar
+from kadrd.query.answer import Serving, answer, similar
 from kadrd.serve import report
 from kadrd.serve.parts import Parts
 from kadrd.serve.session import Perform, Say
@@ -74,9 +74,11 @@ async def search(parts: Parts, request: Search, say: Say) -> dict[str, Any]:
 
 
 async def similar_to(parts: Parts, request: Similar, say: Say) -> dict[str, Any]:
+    serving = parts.serving  # once: it is replaced as one when the model changes
+    vector = await parts.in_line(lambda: _vector_of(parts, serving, request.path))
+
     def find() -> list[Hit]:
-        vector = _vector_of(parts, request.path)
-        return similar(vector, request.limit, request.min_score, parts.serving, parts.reader)
+        return similar(vector, request.limit, request.min_score, serving, parts.reader)
 
     return await _found(parts, request, say, find)
 
@@ -97,15 +99,15 @@ async def _found(
     return {"count": len(hits), "took_ms": took, **await parts.in_pool(lambda: report.freshness(parts))}
 
 
-def _vector_of(parts: Parts, path: bytes) -> Vector:
+def _vector_of(parts: Parts, serving: Serving, path: bytes) -> Vector:
     """The vector of the picture in *path*, out of the catalogue or made by the second worker."""
     _absolute(path)
-    known = parts.reader.vector_of_file(path, parts.serving.model_id)
+    known = parts.reader.vector_of_file(path, serving.model_id)
     if known is not None:
         return known
     if not os.path.lexists(path):
         raise NotFound(what=os.fsdecode(path))
-    made = parts.encode_one(path)
+    made = parts.encode_one(path, serving.model)
     if isinstance(made, Skipped):
         raise NotAPicture(
             path=os.fsdecode(path), why=made.sentence[:1].lower() + made.sentence[1:].rstrip(".")

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from kadr.protocol.paths import Paths
 from kadrd.config import Config
+from kadrd.embed.models import Model
 from kadrd.ingest.loop import Ingest
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker, WorkerLost
@@ -44,14 +45,21 @@ class Parts:
         self.instance = str(uuid.uuid4())
         self.started = time.monotonic()
         self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="search")
+        self._line = ThreadPoolExecutor(1, thread_name_prefix="similar")
         self._worker, self._one_at_a_time = worker, threading.Lock()
 
     async def in_pool(self, do: Callable[[], _T]) -> _T:
         """*do* on a thread that may wait for disk and processor."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, do)
 
+    async def in_line(self, do: Callable[[], _T]) -> _T:
+        """*do* on the one thread for pictures that are asked with: a slow one holds up no search in words."""
+        return await asyncio.get_running_loop().run_in_executor(self._line, do)
+
     def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._worker.kill()
+        for pool in (self._pool, self._line):
+            pool.shutdown(cancel_futures=True)
         self._worker.close()
 
     def rest(self) -> None:
@@ -62,7 +70,7 @@ class Parts:
             finally:
                 self._one_at_a_time.release()
 
-    def encode_one(self, path: bytes) -> Vector | Skipped:
+    def encode_one(self, path: bytes, model: Model) -> Vector | Skipped:
         """The vector of a picture that is not in the index, by a worker that never waits for indexing."""
         with self._one_at_a_time:
             try:
@@ -70,7 +78,7 @@ class Parts:
                 if not isinstance(digest, Digest):
                     why = digest.sentence if isinstance(digest, Skipped) else "It is changing or gone."
                     return Skipped("unreadable", why)
-                (made,) = self._worker.encode([0], [self.serving.model])
+                (made,) = self._worker.encode([0], [model])
             except WorkerLost as lost:
                 return Skipped("kills-the-decoder", f"Decoding it failed: {lost}.")
-        return made if isinstance(made, Skipped) else made.vectors[self.serving.model.fingerprint]
+        return made if isinstance(made, Skipped) else made.vectors[model.fingerprint]

@@ -27,6 +27,8 @@ class Known(NamedTuple):
 
     picture_id: int | None
     skipped: Skipped | None
+    file_key: bytes | None = None
+    """The content's key, when it was taken over from another file."""
 
 
 class Catalogue:
@@ -99,10 +101,8 @@ class Catalogue:
                 waiting.stat.mtime_ns,
             ),
         ).fetchone()
-        if row is None:
-            return None
-        self._copy_key(waiting.file_id, row[3])
-        return self._known(row[:3])
+        known = None if row is None else self._known(row[:3])
+        return known and known._replace(file_key=row[3])
 
     def same_content(self, digest: Digest, decoder: int) -> Known | None:
         """What is known of a content: its picture, or the failure that this decoder version met."""
@@ -215,9 +215,6 @@ class Catalogue:
         if cursor.rowcount != 1 or cursor.lastrowid is None:
             return None
         return VectorRow(cursor.lastrowid, picture_id, unpacked(packed(vector)))
-
-    def _copy_key(self, file_id: int, file_key: bytes) -> None:
-        self._run("UPDATE files SET file_key = ? WHERE id = ?", (file_key, file_id))
 
     # A change of the model
 

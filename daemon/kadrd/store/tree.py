@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from kadrd.values import Root, Stat, State, Waiting
 
+# A file that changed and went before it was read: the row has the new stat and the old key, which must not meet again.
+_FORGET_IF_PENDING = "file_key = CASE state WHEN 0 THEN NULL ELSE file_key END"
+
 
 class KnownFile(NamedTuple):
     """A file as the catalogue remembers it."""
@@ -105,7 +108,7 @@ class Tree:
         """(path, size, mtime in ns) of some files of the root, from all over it; always the same ones."""
         return self._run(
             "SELECT folders.path || '/' || name, size, mtime_ns FROM files JOIN folders ON folders.id = folder_id "
-            "WHERE root_id = ? AND state != 3 ORDER BY (files.id * 2654435761) % 4294967296 LIMIT ?",
+            "WHERE root_id = ? ORDER BY (files.id * 2654435761) % 4294967296 LIMIT ?",
             (root_id, size),
         ).fetchall()
 
@@ -150,7 +153,7 @@ class Tree:
         )
         self._run(f"UPDATE folders SET present = 0 WHERE {where}", values)
         self._run(
-            "UPDATE files SET state = ?, missing_since = ? WHERE state != ? AND folder_id IN "
+            f"UPDATE files SET {_FORGET_IF_PENDING}, state = ?, missing_since = ? WHERE state != ? AND folder_id IN "
             f"(SELECT id FROM folders WHERE {where})",
             (State.MISSING, time.time(), State.MISSING, *values),
         )
@@ -179,21 +182,18 @@ class Tree:
         )
 
     def files_back(self, file_ids: Iterable[int]) -> None:
-        """Missing files that are there again, unchanged."""
+        """Missing files that are there again, unchanged. Those that had failed get another look."""
         self._run_many(
-            "UPDATE files SET state = CASE WHEN picture_id IS NOT NULL THEN ? WHEN reason IS NOT NULL THEN ? "
-            "ELSE ? END, ticket = ?, missing_since = NULL WHERE id = ?",
-            [
-                (State.INDEXED, State.FAILED, State.PENDING, self.next_ticket(), file_id)
-                for file_id in file_ids
-            ],
+            "UPDATE files SET state = CASE WHEN picture_id IS NOT NULL AND file_key IS NOT NULL THEN ? ELSE ? END, "
+            "ticket = ?, missing_since = NULL WHERE id = ?",
+            [(State.INDEXED, State.PENDING, self.next_ticket(), file_id) for file_id in file_ids],
         )
 
     def files_gone(self, file_ids: Iterable[int]) -> None:
         """Files that a scan did not find; they answer no more, and are deleted when a later look agrees."""
         now = time.time()
         self._run_many(
-            "UPDATE files SET state = ?, missing_since = ? WHERE id = ? AND state != ?",
+            f"UPDATE files SET {_FORGET_IF_PENDING}, state = ?, missing_since = ? WHERE id = ? AND state != ?",
             [(State.MISSING, now, file_id, State.MISSING) for file_id in file_ids],
         )
 
@@ -228,6 +228,16 @@ class Tree:
             [(self.next_ticket(), id_) for (id_,) in failed],
         )
         return len(failed)
+
+    def retry_unreadable(self) -> None:
+        """Give files that the system would not let us read another try: rights and disks change without a trace."""
+        unreadable = self._run(
+            "SELECT id FROM files WHERE state = 2 AND reason IN ('no-permission', 'unreadable')"
+        )
+        self._run_many(
+            "UPDATE files SET state = 0, ticket = ? WHERE id = ?",
+            [(self.next_ticket(), file_id) for (file_id,) in unreadable.fetchall()],
+        )
 
     def long_missing(self, root_id: int, before: float, limit: int) -> list[tuple[int, bytes]]:
         """(file id, path) of files of the root that are missing since before *before*; none while it is offline."""

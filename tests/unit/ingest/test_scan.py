@@ -130,14 +130,14 @@ def test_quiet_for_a_while():
     assert [settle.due(1, now) for now in (100.0, 101.4, 101.6)] == [False, False, True]
     assert settle.due(2, 100.0)
     assert settle.due(3, 100.0)
-    assert settle.next_due() == 101.5
+    assert settle.next_due(0.0) == 101.5
 
 
 def test_time_that_was_set_back():
     """A file from the future waits the quiet time and no longer."""
     settle = Settle(2.0)
     settle.changed(1, -3600.0, now=100.0)
-    assert settle.next_due() == 102.0
+    assert settle.next_due(0.0) == 102.0
 
 
 def test_moving_waits_longer_each_time():
@@ -146,11 +146,11 @@ def test_moving_waits_longer_each_time():
     pauses = []
     for _ in range(6):
         settle.moving(1, now=0.0)
-        pauses.append(settle.next_due())
+        pauses.append(settle.next_due(0.0))
     assert pauses == [FIRST_PAUSE, 10.0, 20.0, 40.0, LONGEST_PAUSE, LONGEST_PAUSE]
     settle.done(1)
     settle.moving(1, now=0.0)
-    assert settle.next_due() == FIRST_PAUSE
+    assert settle.next_due(0.0) == FIRST_PAUSE
 
 
 def test_hurry():
@@ -159,7 +159,12 @@ def test_hurry():
     settle.changed(1, 0.0, now=0.0)
     settle.moving(2, now=0.0)
     settle.hurry(5)
-    assert (settle.due(1, 0.0), settle.due(2, 0.0), len(settle), settle.next_due()) == (True, True, 0, None)
+    assert (settle.due(1, 0.0), settle.due(2, 0.0), len(settle), settle.next_due(0.0)) == (
+        True,
+        True,
+        0,
+        None,
+    )
     settle.changed(3, 0.0, now=0.0)
     assert not settle.due(3, 1.0)
     assert (settle.quiet(5, 0.0), settle.quiet(6, 0.0), settle.quiet(6, 2.0)) == (True, False, True)
