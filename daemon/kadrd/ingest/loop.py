@@ -123,7 +123,7 @@ class Ingest(threading.Thread):
     # The thread
 
     def run(self) -> None:
-        self.scanner.scan_everything()
+        self.call(self.scanner.scan_everything)  # in the loop, where a full disk does not end the thread
         while not self._stopping.is_set():
             try:
                 self._turn()

@@ -191,9 +191,8 @@ class Pipeline:
             return dict.fromkeys(group, None)
         self.trouble, self._in_vain = "", 0
         with self._catalogue.transaction():
-            self._catalogue.end_trials(
-                keys
-            )  # at once: were the daemon killed now, they would be blamed for it
+            # At once: were the daemon killed now, they would be blamed for it.
+            self._catalogue.end_trials(keys)
         self.counts["encodes"] += sum(len(e.vectors) for e in encoded if isinstance(e, Encoded))
         return dict(zip(group, encoded, strict=True))
 

@@ -51,21 +51,25 @@ def listing(path: bytes, settings: Scan) -> Listing | None:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders[entry.name] = _device(entry, device)
-                elif (
-                    wanted(entry.name)
-                    and (seen := entry.stat(follow_symlinks=False))
-                    and stat.S_ISREG(seen.st_mode)
-                ):
-                    files[entry.name] = stat_of(seen)
+                elif wanted(entry.name) and (seen := _stat(entry)) is not None:
+                    files[entry.name] = seen
     except (FileNotFoundError, NotADirectoryError):
-        # A file that went between the names and their stats is no reason to think that all of them did.
-        return None if not os.path.isdir(path) else Listing({}, frozenset(), frozenset(), complete=False)
+        return None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
             return None
         return Listing({}, frozenset(), frozenset(), complete=False)
     mounts = frozenset(name for name, theirs in folders.items() if theirs != device)
     return Listing(files, frozenset(folders) - mounts, mounts, complete=True)
+
+
+def _stat(entry: os.DirEntry[bytes]) -> Stat | None:
+    """None for what is no file, or went since its name was read. Raises OSError when the disk errs: that is no proof."""
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return stat_of(found) if stat.S_ISREG(found.st_mode) else None
 
 
 def _device(entry: os.DirEntry[bytes], fallback: int) -> int:

@@ -87,9 +87,9 @@ class Scanner:
     def scan_everything(self) -> None:
         """Look at every folder of every root, and try again what could not be read."""
         self.full_scans += 1
-        self._tree.retry_unreadable()
         for root in self._roots:
             self._backlog.add(root.path, deep=True)
+        self._tree.retry_unreadable()
 
     def check_roots(self) -> None:
         """Notice disks that went, came back or are new."""
@@ -136,9 +136,8 @@ class Scanner:
         elif self._tree.folder(path) is None and self._tree.folder(os.path.dirname(path)) is None:
             self._backlog.add(os.path.dirname(path), number=dirty.number)
             return
-        if path != root.path and os.path.islink(
-            path
-        ):  # it was a folder once; a link could lead out of the root
+        # It was a folder once; a link could lead out of the root.
+        if path != root.path and os.path.islink(path):
             self._folder_gone(path, root)
             return
         self._watcher.arm(path)
@@ -218,9 +217,9 @@ class Scanner:
 
     def sweep(self, now: float) -> None:
         """Delete files that have been missing for a while, when another look agrees."""
-        for root in (
-            self._roots if self._tree.any_missing() else ()
-        ):  # counting a million files every time would cost
+        if not self._tree.any_missing():  # counting a million files every time would cost
+            return
+        for root in self._roots:
             missing = self._tree.long_missing(root.id, now - self._settings.gone_seconds, SWEEP_FILES)
             if missing and self._suspicious(root):
                 missing = self._tree.long_missing(root.id, now - MASS_PATIENCE, SWEEP_FILES)
