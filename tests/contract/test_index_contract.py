@@ -258,3 +258,42 @@ def test_merge_of_forgotten_rows(tmp_path):
         library.seal()
         library.reopen()
         library.check()
+
+
+def test_forgotten_rows_leave_their_shard(library):
+    """A shard of which much was forgotten is built anew without it, and the others stay as they are."""
+    library.grow(80)
+    library.seal()
+    (before,) = (
+        library.index.files - {"manifest.json"} - {f for f in library.index.files if f.endswith(".json")}
+    )
+    library.index.recount()
+    library.seal()
+    assert before in library.index.files
+    ids, _ = library.truth()
+    with library.catalogue.transaction():
+        library.catalogue.forget_vectors([int(id_) for id_ in ids[:30]])
+    library.index.recount()
+    library.seal()
+    assert before not in library.index.files
+    assert library.index.count == 50
+    library.check()
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_rows_in_doubt(library, sealed):
+    """Parts with doubtful rows answer out of the catalogue at once, with no picture twice, and are sealed anew."""
+    library.grow(30)
+    if sealed:
+        library.grow(20)
+        library.seal()
+    ids, _ = library.truth()
+    bad = [int(id_) for id_ in ids[3:5]]
+    seqs = library.catalogue.vectors_of(bad)
+    with library.catalogue.transaction():
+        library.catalogue.forget_vectors(bad)
+    library.index.doubt(seqs)
+    library.check()
+    library.seal()
+    library.reopen()
+    library.check()

@@ -7,19 +7,23 @@ below it everything can be replayed. Readers use store/reader.py. It looks at no
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from kadrd.store import schema
+from kadrd.store import durable, roots_copy, schema
 from kadrd.store.tree import Tree
-from kadrd.store.vectors import packed, unpacked
+from kadrd.store.vectors import packed, proof, unpacked
 from kadrd.values import Digest, Encoded, Skipped, Stat, State, VectorRow, Waiting
 
 # A death that the daemon saw counts twice, one that took the daemon along once: somebody may just have killed it.
 MAX_TRIES = 4
 SECONDS_A_DAY = 86400
+LONGEST_AGE = 1000 * 365.25 * SECONDS_A_DAY  # more is damage
+
+log = logging.getLogger(__name__)
 
 
 class Known(NamedTuple):
@@ -31,19 +35,36 @@ class Known(NamedTuple):
     """The content's key, when it was taken over from another file."""
 
 
+def seconds_awake_and_asleep() -> float:
+    """A clock that nobody sets: seconds since the machine started, those of sleep too where the system counts them."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 class Catalogue:
     """catalogue.sqlite, open for writing."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, clock: Callable[[], float] = seconds_awake_and_asleep) -> None:
+        self._path, self._clock = path, clock
         self._connection = schema.open_for_writing(path)
-        # Concatenated paths come back as TEXT that need not be UTF-8; real text is decoded where it is read.
-        self._connection.text_factory = bytes
-        self._run = self._connection.execute
-        self.tree = Tree(self._connection)
+        try:
+            # Concatenated paths come back as TEXT that need not be UTF-8; real text is decoded where it is read.
+            self._connection.text_factory = bytes
+            self._run = self._connection.execute
+            with schema.damage_told(path):
+                self._age_at_start, self._started = self._age_kept(), clock()
+                self.tree = Tree(self._connection, self.age)
+                self._check_roots()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """Checkpoint and close. Not needed for correctness."""
         with contextlib.suppress(sqlite3.Error):
+            with self.transaction():
+                self.keep_age()
             self._run("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
@@ -53,16 +74,95 @@ class Catalogue:
         self._run("BEGIN IMMEDIATE")
         try:
             yield
+            if self.tree.roots_changed:
+                self.set("roots", self._roots_said(more=1))
         except BaseException:
             self._run("ROLLBACK")
             raise
+        durable.point("commit-begin")
         self._run("COMMIT")
+        durable.point("commit-done")
+        if self.tree.roots_changed:
+            self._copy_roots()
+
+    # What the user asked for: no scan could find it out again
+
+    def _check_roots(self) -> None:
+        kept = self.setting("roots")
+        if kept is None:  # new, or of version 1
+            with self.transaction():
+                self.tree.roots_changed = True
+            return
+        if kept != self._roots_said():
+            raise schema.Damaged(
+                f"{self._path} is damaged: the list of roots is not the one that was written"
+            )
+        copy = roots_copy.read(self._path)
+        if copy is not None and copy.number > self._roots_number():
+            self._take_roots(copy)
+        self._copy_roots()
+
+    def _take_roots(self, copy: roots_copy.Copy) -> None:
+        """The last transactions were lost, and with them what the user had asked for."""
+        log.warning("the catalogue is older than the list of roots, which is taken over")
+        with self.transaction():
+            wanted = {root.path for root in copy.roots}
+            for root in self.tree.roots():
+                if root.path not in wanted and root.inside is None:
+                    self.tree.remove_root(root.id)
+            known = {root.path for root in self.tree.roots()}
+            for root in copy.roots:
+                if root.path not in known and root.inside is None:  # disks inside are found by the scan
+                    self.tree.add_root(root.path, root.system, root.inode)
+
+    def _roots_number(self) -> int:
+        number = (self.setting("roots") or "").partition(" ")[0]
+        return int(number) if number.isdecimal() and len(number) < 19 else 0
+
+    def _roots_said(self, more: int = 0) -> str:
+        """How often the roots have changed, and their checksum."""
+        copy = roots_copy.Copy(self._roots_number() + more, self.tree.roots())
+        return f"{copy.number} {roots_copy.checksum(copy)}"
+
+    def _copy_roots(self) -> None:
+        self.tree.roots_changed = False
+        try:
+            roots_copy.write(self._path, roots_copy.Copy(self._roots_number(), self.tree.roots()))
+        except OSError as error:
+            log.warning("the copy of the list of roots could not be written: %s", error)
+
+    # Its age
+
+    def age(self) -> float:
+        """Seconds that a daemon has been running on this catalogue, over all its lives. A clock that is set wrong
+        neither deletes nor keeps anything.
+        """
+        return self._age_at_start + self._clock() - self._started
+
+    def keep_age(self) -> None:
+        """Write the age down, inside a transaction. What is not written is lived again: things are kept longer."""
+        self.set("age", repr(self.age()))
+
+    def _age_kept(self) -> float:
+        kept = self.setting("age")
+        try:
+            age = float(kept or 0)
+        except ValueError:
+            return 0.0
+        return age if 0 <= age < LONGEST_AGE else 0.0
 
     # Settings and models
 
     def setting(self, name: str) -> str | None:
         row = self._run("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-        return None if row is None else row[0].decode()
+        # A number is the schema's, or damage.
+        return (
+            None
+            if row is None
+            else row[0].decode(errors="replace")
+            if isinstance(row[0], bytes)
+            else str(row[0])
+        )
 
     def set(self, name: str, value: str) -> None:
         self._run(
@@ -128,7 +228,11 @@ class Catalogue:
         picture_id, reason, sentence = row
         if picture_id is not None:
             return Known(picture_id, None)
-        return None if reason is None else Known(None, Skipped(reason.decode(), sentence.decode()))
+        return (
+            None
+            if reason is None
+            else Known(None, Skipped(reason.decode(errors="replace"), sentence.decode(errors="replace")))
+        )
 
     def lacks(self, picture_id: int, model_id: int) -> bool:
         """Whether the picture has no vector of the model."""
@@ -207,29 +311,44 @@ class Catalogue:
         self, model_id: int, picture_id: int, encoded: Encoded, fingerprint: str
     ) -> VectorRow | None:
         """The picture's vector of one model; None when it has one already."""
-        vector = encoded.vectors[fingerprint]
+        blob = packed(encoded.vectors[fingerprint])
+        essence_key, width, height, form = self._run(
+            "SELECT essence_key, width, height, format FROM pictures WHERE id = ?", (picture_id,)
+        ).fetchone()
+        seq = self.last_seq() + 1
+        checksum = proof(seq, picture_id, fingerprint, (essence_key, width, height, form.decode()), blob)
         cursor = self._run(
-            "INSERT INTO vectors (model_id, picture_id, vector) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (model_id, picture_id, packed(vector)),
+            "INSERT INTO vectors (seq, model_id, picture_id, vector, checksum) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (model_id, picture_id) DO NOTHING",
+            (seq, model_id, picture_id, blob, checksum),
         )
-        if cursor.rowcount != 1 or cursor.lastrowid is None:
-            return None
-        return VectorRow(cursor.lastrowid, picture_id, unpacked(packed(vector)))
+        return VectorRow(seq, picture_id, unpacked(blob)) if cursor.rowcount == 1 else None
+
+    def last_seq(self) -> int:
+        """The highest sequence number ever given to a vector of any model."""
+        sql = "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'vectors'), 0), (SELECT coalesce(max(seq), 0) FROM vectors))"
+        number: int = self._run(sql).fetchone()[0]
+        return number
 
     # A change of the model
 
-    def without_vector(self, model_id: int, after: int, limit: int) -> list[tuple[int, Waiting]]:
-        """Pictures with a number over *after* that lack a vector of the model, each with a file to read it from."""
+    def without_vector(self, model_id: int, after: int, limit: int) -> list[tuple[int, Waiting | None]]:
+        """Pictures with a number over *after* that lack a vector of the model, each with a file to read it from, if one
+        is there. The pictures come first: going through the files would take seconds with a million of them.
+        """
         rows = self._run(
-            "SELECT pictures.id, max(files.id), folders.path || '/' || name, size, mtime_ns, ctime_ns, files.inode, ticket "
-            "FROM pictures JOIN files ON files.picture_id = pictures.id AND state = 1 "
-            "JOIN folders ON folders.id = folder_id JOIN roots ON roots.id = root_id AND online "
-            "WHERE pictures.id > ? "
-            "AND NOT EXISTS (SELECT 1 FROM vectors WHERE model_id = ? AND picture_id = pictures.id) "
-            "GROUP BY pictures.id ORDER BY pictures.id LIMIT ?",
+            "SELECT lacking.id, files.id, folders.path || '/' || name, size, mtime_ns, ctime_ns, files.inode, ticket FROM "
+            "(SELECT id FROM pictures WHERE id > ? AND orphaned_at IS NULL "
+            "AND NOT EXISTS (SELECT 1 FROM vectors WHERE model_id = ? AND picture_id = pictures.id) ORDER BY id LIMIT ?) AS lacking "
+            "LEFT JOIN files ON files.id = (SELECT files.id FROM files JOIN folders ON folders.id = folder_id "
+            "JOIN roots ON roots.id = root_id WHERE picture_id = lacking.id AND state = 1 AND online LIMIT 1) "
+            "LEFT JOIN folders ON folders.id = folder_id ORDER BY lacking.id",
             (after, model_id, limit),
         )
-        return [(row[0], Waiting(row[1], row[2], Stat(*row[3:7]), row[7])) for row in rows]
+        return [
+            (row[0], None if row[1] is None else Waiting(row[1], row[2], Stat(*row[3:7]), row[7]))
+            for row in rows
+        ]
 
     def keep_models(self, fingerprints: Sequence[str]) -> None:
         """Forget the vectors of every model but these: the others are not installed any more."""
@@ -238,11 +357,30 @@ class Catalogue:
         with self.transaction():
             self._run(f"DELETE FROM vectors WHERE model_id IN ({gone})", fingerprints)
 
+    def vectors_of(self, picture_ids: Sequence[int]) -> list[int]:
+        """The sequence numbers of the pictures' vectors, of all models."""
+        sql = "SELECT seq FROM vectors WHERE picture_id = ?"
+        return [seq for id_ in picture_ids for (seq,) in self._run(sql, (id_,))]
+
+    def forget_vectors(self, picture_ids: Sequence[int]) -> None:
+        """Forget these pictures, whose vector or own row is not what was written: the files that show them wait to be
+        read, and make another picture of them.
+        """
+        for picture_id in picture_ids:
+            files = self._run("SELECT id FROM files WHERE picture_id = ?", (picture_id,)).fetchall()
+            self._connection.executemany(
+                "UPDATE files SET state = CASE state WHEN 1 THEN 0 ELSE state END, ticket = ?, file_key = NULL, "
+                "picture_id = NULL WHERE id = ?",
+                [(self.tree.next_ticket(), file_id) for (file_id,) in files],
+            )
+            self._run("DELETE FROM vectors WHERE picture_id = ?", (picture_id,))
+            self._run("DELETE FROM pictures WHERE id = ?", (picture_id,))
+
     # Housekeeping
 
     def sweep_pictures(self, keep_days: float) -> int:
         """Mark pictures whose last file went, and forget those marked long ago. Disks come back: vectors are dear."""
-        now = time.time()
+        now = self.age()
         self._run(
             "UPDATE pictures SET orphaned_at = ? WHERE orphaned_at IS NULL "
             "AND NOT EXISTS (SELECT 1 FROM files WHERE picture_id = pictures.id)",

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from kadrd.store import schema
-from kadrd.store.vectors import stacked, unpacked
+from kadrd.store import faults, schema
+from kadrd.store.vectors import proof, stacked, unpacked
 from kadrd.values import Matrix, Root, Stat, State, Vector
 
 ROWS_A_FETCH = 4096
@@ -102,6 +102,17 @@ class Reader:
         )
         return unpacked(rows[0][0]) if rows else None
 
+    # Settings and models
+
+    def setting(self, name: str) -> str | None:
+        rows = self._ask("SELECT value FROM settings WHERE name = ?", (name,))
+        return rows[0][0].decode(errors="replace") if rows and isinstance(rows[0][0], bytes) else None
+
+    def model_id(self, fingerprint: str) -> int:
+        """The model's number; 0 when no vector of it was ever made."""
+        rows = self._ask("SELECT id FROM models WHERE fingerprint = ?", (fingerprint,))
+        return rows[0][0] if rows else 0
+
     # The index
 
     def last_seq(self, model_id: int) -> int:
@@ -158,7 +169,10 @@ class Reader:
             "WHERE state = 2 ORDER BY folders.path, name LIMIT ?",
             (limit,),
         )
-        return [(path, reason.decode(), sentence.decode()) for path, reason, sentence in rows]
+        return [
+            (path, reason.decode(errors="replace"), sentence.decode(errors="replace"))
+            for path, reason, sentence in rows
+        ]
 
     def roots(self) -> list[tuple[Root, int]]:
         """What the user asked to watch, each with the number of its files, those on disks inside it too."""
@@ -198,9 +212,23 @@ class Reader:
         return [id_ for (id_,) in rows]
 
     def damage(self) -> str:
-        """What SQLite's own integrity check says, empty when all is well."""
-        answer: str = self._ask("PRAGMA integrity_check(1)")[0][0].decode()
-        return "" if answer == "ok" else answer
+        """What is wrong with the file as such: SQLite's own check, and values that nobody writes. Empty when all is well."""
+        return faults.found(self._ask)
+
+    def unproven_vectors(self) -> Iterator[int]:
+        """Pictures with a vector whose checksum does not fit: it, its numbers or its picture's row changed on the disk."""
+        after = 0
+        while rows := self._ask(
+            "SELECT seq, picture_id, fingerprint, essence_key, width, height, format, vector, checksum FROM vectors "
+            "JOIN pictures ON pictures.id = picture_id JOIN models ON models.id = model_id "
+            "WHERE seq > ? AND checksum IS NOT NULL ORDER BY seq LIMIT ?",
+            (after, ROWS_A_FETCH),
+        ):
+            for seq, picture_id, fingerprint, essence, width, height, form, blob, checksum in rows:
+                picture = (essence, width, height, form.decode(errors="replace"))
+                if proof(seq, picture_id, fingerprint.decode(errors="replace"), picture, blob) != checksum:
+                    yield picture_id
+            after = rows[-1][0]
 
 
 def _chunks(items: list[int], size: int) -> Iterator[list[int]]:

@@ -7,15 +7,20 @@ Paths are BLOBs: POSIX names need not be UTF-8, and SQLite refuses surrogates.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sqlite3
+from collections.abc import Iterator
 
 # The rest of the daemon speaks of the catalogue without importing sqlite3.
 CatalogueError = sqlite3.Error
+Connection = sqlite3.Connection
 SQLITE_VERSION = sqlite3.sqlite_version
 
 APPLICATION_ID = 0x6B616472  # "kadr"
 PAGE_CACHE_KIB = 16 * 1024
+PAGE_SIZE = 4096  # SQLite's default; written down because store/pages.py reads files whose header is damaged
 
 MIGRATIONS = (
     # 1: first version
@@ -66,7 +71,27 @@ MIGRATIONS = (
         file_key BLOB PRIMARY KEY, decoder INTEGER NOT NULL, reason TEXT NOT NULL,
         sentence TEXT NOT NULL) WITHOUT ROWID;
     """,
+    # 2: a vector says itself what it belongs to; times are the catalogue's own age, not the clock on the wall
+    """
+    ALTER TABLE vectors ADD COLUMN checksum INTEGER;  -- store/vectors.py; NULL in rows of version 1
+    UPDATE files SET missing_since = 0 WHERE missing_since IS NOT NULL;
+    UPDATE pictures SET orphaned_at = 0 WHERE orphaned_at IS NOT NULL;
+    """,
 )
+
+# What a try again may mend: a full disk, another connection, a disk that fails, missing rights.
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_MISUSE,
+    }
+)  # fmt: skip
+_CERTAIN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class Damaged(Exception):
+    """The file is ours and its bytes are not what was written. store/salvage.py makes another one out of it."""
 
 
 class SchemaTooNew(Exception):
@@ -74,21 +99,25 @@ class SchemaTooNew(Exception):
 
 
 class NotACatalogue(Exception):
-    """The file is another program's database, or damaged."""
+    """The file is another program's database."""
 
 
 def open_for_writing(path: str) -> sqlite3.Connection:
-    """The one writing connection, migrated. Raises SchemaTooNew, NotACatalogue or sqlite3.Error."""
+    """The one writing connection, migrated. Raises SchemaTooNew, NotACatalogue, Damaged or sqlite3.Error."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        _refuse_what_is_not_ours(connection, path)
+        with damage_told(path):
+            _refuse_what_is_not_ours(connection, path)
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # of a new file
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA busy_timeout = 5000")
         connection.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KIB}")
-        _migrate(connection)
+        with damage_told(path):
+            _migrate(connection)
+            _compare(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -109,17 +138,65 @@ def _quoted(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def _refuse_what_is_not_ours(connection: sqlite3.Connection, path: str) -> None:
+def certain(error: BaseException) -> bool:
+    """Whether *error* means that the file is damaged, whatever was asked."""
+    return isinstance(error, Damaged) or _code(error) in _CERTAIN
+
+
+def passing(error: BaseException) -> bool:
+    """Whether *error* comes from the machine and not from the bytes, so that a try again may mend it."""
+    return isinstance(error, OSError) or _code(error) in _PASSING
+
+
+def _code(error: BaseException) -> int | None:
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+@contextlib.contextmanager
+def damage_told(path: str) -> Iterator[None]:
+    """Opening asks nothing of SQLite that a whole catalogue refuses, so a refusal means damage."""
     try:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        raise NotACatalogue(f"{path} cannot be read: {error}") from None
-    if tables and application != APPLICATION_ID:
+        yield
+    except sqlite3.Error as error:
+        if passing(error):
+            raise
+        raise Damaged(f"{path} is damaged: {error}") from None
+
+
+def _refuse_what_is_not_ours(connection: sqlite3.Connection, path: str) -> None:
+    with open(path, "rb") as file:
+        header = file.read(20)
+    if header and not set(header[18:20]) <= {1, 2}:  # SQLite would take it for one that may only be read
+        raise Damaged(f"{path} is damaged: its header is not the one that was written")
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if not tables and (application, version) == (0, 0):
+        return  # new, or killed before the first table was made
+    if application != APPLICATION_ID and not tables & {"roots", "folders", "files", "pictures", "vectors"}:
         raise NotACatalogue(f"{path} is not a kadr catalogue")
-    if version > len(MIGRATIONS):
+    written = _version_written(connection)
+    if version > len(MIGRATIONS) and _newer(connection, written):
         raise SchemaTooNew(f"{path} has version {version}, this kadr knows {len(MIGRATIONS)}")
+    if application != APPLICATION_ID or version != (written or 1):
+        raise Damaged(f"{path} is damaged: its header is not the one that was written")
+
+
+def _version_written(connection: sqlite3.Connection) -> int | None:
+    """The schema's version as the settings say it: a second witness beside the header, since version 2."""
+    try:
+        row = connection.execute("SELECT value FROM settings WHERE name = 'schema'").fetchone()
+    except sqlite3.OperationalError as error:
+        if passing(error):
+            raise
+        return None
+    return row[0] if row and isinstance(row[0], int) else None
+
+
+def _newer(connection: sqlite3.Connection, written: int | None) -> bool:
+    """Whether a version that is too high is true, and not a flipped bit."""
+    return shape(connection) != _wanted() if written is None else written > len(MIGRATIONS)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
@@ -127,5 +204,30 @@ def _migrate(connection: sqlite3.Connection) -> None:
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         # executescript commits what is open first, so the transaction is part of the script.
         connection.executescript(
-            f"BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+            f"BEGIN IMMEDIATE; {script}; INSERT OR REPLACE INTO settings VALUES ('schema', {number}); "
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
         )
+
+
+def _compare(connection: sqlite3.Connection, path: str) -> None:
+    """Every table, column and index is there under its name."""
+    if shape(connection) != _wanted():
+        raise Damaged(f"{path} is damaged: its tables are not those that were made")
+
+
+def shape(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """Tables and indexes with their columns."""
+    sql = (
+        'SELECT m.type, m.name, tbl_name, c.name, c.type, c."notnull", c.pk FROM sqlite_master AS m, '
+        "pragma_table_info(m.name) AS c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_stat%' UNION ALL "
+        "SELECT m.type, m.name, tbl_name, c.name, c.cid, c.seqno, 0 FROM sqlite_master AS m, "
+        "pragma_index_info(m.name) AS c WHERE m.type = 'index'"
+    )
+    return sorted(connection.execute(sql).fetchall(), key=repr)
+
+
+@functools.cache
+def _wanted() -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        _migrate(connection)
+        return shape(connection)

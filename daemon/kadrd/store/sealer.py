@@ -8,12 +8,14 @@ for itself. Exit code 0 means that PATH and its header are complete and on the d
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 
 import numpy as np
 
+from kadrd.store import durable
 from kadrd.store.reader import Reader
 from kadrd.store.shard import Damaged, Shard, build
 
@@ -35,6 +37,7 @@ def main(arguments: list[str]) -> int:
     os.nice(10)
     reader = Reader(catalogue)
     chunks = list(reader.vectors(int(model_id), int(after), int(upto)))
+    _keep(catalogue)
     reader.close()
     ids = [picture_id for _, some, _ in chunks for picture_id in some]
     # None at all when every picture of the range was forgotten meanwhile.
@@ -54,6 +57,16 @@ def main(arguments: list[str]) -> int:
         if best.score < 0.999:  # the row itself, or one that is equal to it
             raise Damaged(f"{path}: picture {ids[row]} does not find itself")
     return 0
+
+
+def _keep(catalogue: str) -> None:
+    """Put what was read on the disk before a shard is: SQLite syncs its log only at a checkpoint (synchronous=NORMAL).
+
+    A shard that outlived its rows would answer for the numbers that the next pictures get.
+    """
+    with contextlib.suppress(FileNotFoundError):  # no log: all is in the main file, and synced
+        durable.sync_file(f"{catalogue}-wal")
+    durable.sync_folder(os.path.dirname(catalogue))
 
 
 if __name__ == "__main__":

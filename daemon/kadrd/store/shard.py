@@ -10,6 +10,7 @@ History of FORMAT
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -57,24 +58,22 @@ def build(
     )
     if picture_ids:
         index.add_items(vectors, np.asarray(picture_ids), num_threads=threads)
-    temporary = f"{path}.tmp"
+    try:
+        return _saved(index, path, model=model, after=after, upto=upto, count=len(picture_ids))
+    except OSError:
+        # The disk may be full: what cannot be used must not keep it so.
+        for left in (f"{path}.tmp", path, header_path(path)):
+            with contextlib.suppress(OSError):
+                os.unlink(left)
+        raise
+
+
+def _saved(index: hnswlib.Index, path: str, *, model: str, after: int, upto: int, count: int) -> Header:
+    temporary, size = f"{path}.tmp", index.index_file_size()
     index.save_index(temporary)
-    # A full disk raises nothing in hnswlib: only the size tells.
-    if os.path.getsize(temporary) != index.index_file_size():
-        os.unlink(temporary)
-        raise OSError(28, "the shard was saved short: the disk is full")
-    durable.sync_file(temporary)
-    header = Header(
-        FORMAT,
-        model,
-        vectors.shape[1],
-        after,
-        upto,
-        len(picture_ids),
-        os.path.getsize(temporary),
-        checksum(temporary),
-    )
-    durable.point("shard-built")
+    durable.sync_saved(temporary, size)  # hnswlib says nothing of a full disk, nor of a missing folder
+    header = Header(FORMAT, model, index.dim, after, upto, count, size, checksum(temporary))
+    durable.point("shard-built", path)
     durable.publish(temporary, path)
     durable.replace(header_path(path), json.dumps(asdict(header)).encode())
     return header

@@ -15,19 +15,21 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kadrd.store import generation, sealer
 from kadrd.store.generation import Range
 from kadrd.store.reader import Reader
 from kadrd.store.segment import Segment
-from kadrd.store.shard import Damaged, Shard
+from kadrd.store.shard import Damaged, Shard, header_path
 from kadrd.values import Near, Vector, VectorRow
 
 log = logging.getLogger(__name__)
 
 MERGE_RUN = 4
+# A shard of which less than this part still belongs to a picture is built anew: the rest costs every search.
+LIVE_SHARE = 0.8
 # A full disk is the likely reason that sealing fails, so it is tried again, ever less often.
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 
@@ -51,15 +53,17 @@ class Index:
 
     def __init__(
         self, *, folder: str, catalogue: str, reader: Reader, model_id: int, fingerprint: str, dimension: int,
-        seal_at: int, shard_size: int,
+        seal_at: int, shard_size: int, tidy: bool = True,
     ) -> None:  # fmt: skip
-        self._folder, self._catalogue, self._reader = folder, catalogue, reader
+        self.folder, self._catalogue, self._reader = folder, catalogue, reader
         self._model_id, self._fingerprint, self._dimension = model_id, fingerprint, dimension
         self._seal_at, self._shard_size = seal_at, shard_size
         self._sealing: tuple[Job, str, subprocess.Popen[bytes]] | None = None
         self._pause, self._seal_after = FIRST_PAUSE, 0.0
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        self._parts = self._opened()
+        self._wasteful: set[str] = set()
+        if tidy:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._parts = self._opened(tidy)
 
     # Asked from any thread
 
@@ -80,6 +84,12 @@ class Index:
     def clock(self) -> int:
         """The sequence number of the last row that queries see."""
         return self._parts[-1].rows.upto
+
+    @property
+    def files(self) -> set[str]:
+        """The names in its folder that mean something."""
+        shards = {part.file for part in self._parts if part.file}
+        return {generation.MANIFEST, *shards, *map(header_path, shards)}
 
     def search(self, vector: Vector, k: int) -> list[Near]:
         """The *k* nearest pictures, best first."""
@@ -105,35 +115,71 @@ class Index:
         if self._sealing is not None and self._sealing[2].poll() is not None:
             self._finish(*self._sealing)
         if self._sealing is None and time.monotonic() >= self._seal_after:
-            job = plan([part.rows for part in self._parts], self._seal_at, self._shard_size)
+            wasteful = [part.rows for part in self._parts if part.file in self._wasteful]
+            job = plan([part.rows for part in self._parts], self._seal_at, self._shard_size, wasteful)
             if job is not None:
                 self._begin(job)
+
+    def recount(self) -> None:
+        """Find shards that hold many rows of pictures that are forgotten; `checkpoint` builds them anew."""
+        for part in self._parts[:-1]:
+            rows = part.rows
+            live = self._reader.count_vectors(self._model_id, rows.after, rows.upto)
+            if isinstance(rows, Shard) and live < LIVE_SHARE * rows.count:
+                self._wasteful.add(part.file)
+
+    def doubt(self, seqs: Iterable[int]) -> None:
+        """Search the parts that hold these rows exactly, out of the catalogue, until they are sealed anew."""
+        doubtful = {self._part_of(seq) for seq in seqs} - {-1}
+        if not doubtful:
+            return
+        self.close()
+        self._parts = tuple(
+            self._stand_in(part, last=number == len(self._parts) - 1) if number in doubtful else part
+            for number, part in enumerate(self._parts)
+        )
+
+    def _part_of(self, seq: int) -> int:
+        return next((n for n, part in enumerate(self._parts) if part.rows.after < seq <= part.rows.upto), -1)
 
     def close(self) -> None:
         """Stop a child that is sealing; what it made is swept at the next start."""
         if self._sealing is not None:
             self._sealing[2].kill()
             self._sealing[2].wait()
+            self._sealing = None
 
     # Opening
 
-    def _opened(self) -> tuple[Part, ...]:
-        ranges = generation.read(self._folder)
-        generation.sweep(self._folder, ranges)
+    def _opened(self, tidy: bool) -> tuple[Part, ...]:
+        ranges = generation.read(self.folder)
+        if tidy:
+            generation.sweep(self.folder, ranges)
         parts = [Part(r.file, self._shard_or_stand_in(r)) for r in ranges]
         start = ranges[-1].upto if ranges else 0
         return (*parts, Part("", self._segment(start, 2**62)))
 
     def _shard_or_stand_in(self, r: Range) -> Shard | Segment:
         try:
-            shard = Shard(os.path.join(self._folder, r.file), self._fingerprint, self._dimension)
+            shard = Shard(os.path.join(self.folder, r.file), self._fingerprint, self._dimension)
             if (shard.after, shard.upto) == (r.after, r.upto):
                 return shard
             log.warning("shard %s covers other rows than its manifest says", r.file)
         except Damaged as error:
             log.warning("rebuilding a shard from the catalogue: %s", error)
-        segment = self._segment(r.after, r.upto)
-        segment.upto = r.upto
+        return self._stand_in_rows(r.after, r.upto)
+
+    def _stand_in(self, part: Part, *, last: bool) -> Part:
+        after, upto = part.rows.after, part.rows.upto
+        return (
+            Part("", self._segment(after, 2**62))
+            if last
+            else Part(part.file, self._stand_in_rows(after, upto))
+        )
+
+    def _stand_in_rows(self, after: int, upto: int) -> Segment:
+        segment = self._segment(after, upto)
+        segment.upto = upto
         return segment
 
     def _segment(self, after: int, upto: int) -> Segment:
@@ -146,7 +192,7 @@ class Index:
 
     def _begin(self, job: Job) -> None:
         name = f"{job.after}-{job.upto}-{secrets.token_hex(4)}.shard"
-        path = os.path.join(self._folder, name)
+        path = os.path.join(self.folder, name)
         child = sealer.start(
             catalogue=self._catalogue, model_id=self._model_id, fingerprint=self._fingerprint,
             dimension=self._dimension, after=job.after, upto=job.upto, path=path,
@@ -157,19 +203,20 @@ class Index:
         self._sealing = None
         try:
             _check(child)
-            sealed = Part(name, Shard(os.path.join(self._folder, name), self._fingerprint, self._dimension))
+            sealed = Part(name, Shard(os.path.join(self.folder, name), self._fingerprint, self._dimension))
             parts = self._with(sealed, job)
             ranges = tuple(Range(p.file, p.rows.after, p.rows.upto) for p in parts[:-1])
-            generation.publish(self._folder, ranges)
+            generation.publish(self.folder, ranges)
         except (Damaged, OSError) as error:
             self._seal_after = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             log.warning("sealing failed, the rows go on being searched exactly: %s", error)
             return
         self._pause = FIRST_PAUSE
+        self._wasteful &= {part.file for part in parts}
         self._parts = parts
         with contextlib.suppress(OSError):
-            generation.sweep(self._folder, ranges)
+            generation.sweep(self.folder, ranges)
 
     def _with(self, sealed: Part, job: Job) -> tuple[Part, ...]:
         """The parts with *sealed* in the place of those it covers."""
@@ -186,11 +233,15 @@ def _check(child: subprocess.Popen[bytes]) -> None:
         raise Damaged(f"the sealer ended with {child.returncode}")
 
 
-def plan(parts: Sequence[Shard | Segment], seal_at: int, shard_size: int) -> Job | None:
-    """What to seal next: a stand-in, the last segment when it is full, or a run of small shards into one."""
+def plan(
+    parts: Sequence[Shard | Segment], seal_at: int, shard_size: int, wasteful: Sequence[Shard | Segment] = ()
+) -> Job | None:
+    """What to seal next: a stand-in, a shard with many dead rows, the last segment when it is full, or a run of small
+    shards into one.
+    """
     *sealed, buffer = parts
     for part in sealed:
-        if isinstance(part, Segment) and part.count:
+        if (isinstance(part, Segment) and part.count) or part in wasteful:
             return Job(part.after, part.upto)
     if buffer.count >= seal_at:
         return Job(buffer.after, buffer.upto)

@@ -7,8 +7,7 @@ file is new, changed or gone is decided in ingest/scan.py.
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kadrd.values import Root, Stat, State, Waiting
@@ -40,9 +39,12 @@ class KnownFolder(NamedTuple):
 class Tree:
     """Folders and files of all roots. Its owner is the ingest thread."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, age: Callable[[], float]) -> None:
         self._run = connection.execute
         self._run_many = connection.executemany
+        self._age = age
+        self.roots_changed = False
+        """Whether the copy of the list of roots has to be written again (store/roots_copy.py)."""
         self._ticket: int = self._run("SELECT coalesce(max(ticket), 0) FROM files").fetchone()[0]
 
     @property
@@ -76,6 +78,7 @@ class Tree:
             if inside is None
             else []
         )
+        self.roots_changed = True
         cursor = self._run(
             "INSERT INTO roots (path, system, inode, inside) VALUES (?, ?, ?, ?)",
             (path, system, inode, inside),
@@ -95,6 +98,10 @@ class Tree:
             "WHERE roots.id = ? OR inside = ?",
             (root_id, root_id),
         ).fetchone()[0]
+        self.roots_changed = True
+        # Folders fall with the one above them, once a level, and SQLite goes down a thousand levels only.
+        ours = "SELECT id FROM roots WHERE id = ? OR inside = ?"
+        self._run(f"UPDATE folders SET parent_id = NULL WHERE root_id IN ({ours})", (root_id, root_id))
         self._run("DELETE FROM roots WHERE id = ?", (root_id,))
         return count
 
@@ -102,6 +109,7 @@ class Tree:
         self._run("UPDATE roots SET online = ? WHERE id = ?", (online, root_id))
 
     def set_volume(self, root_id: int, system: int, inode: int) -> None:
+        self.roots_changed = True
         self._run("UPDATE roots SET system = ?, inode = ? WHERE id = ?", (system, inode, root_id))
 
     def sample(self, root_id: int, size: int) -> list[tuple[bytes, int, int]]:
@@ -155,7 +163,7 @@ class Tree:
         self._run(
             f"UPDATE files SET {_FORGET_IF_PENDING}, state = ?, missing_since = ? WHERE state != ? AND folder_id IN "
             f"(SELECT id FROM folders WHERE {where})",
-            (State.MISSING, time.time(), State.MISSING, *values),
+            (State.MISSING, self._age(), State.MISSING, *values),
         )
 
     # Files of one folder
@@ -191,7 +199,7 @@ class Tree:
 
     def files_gone(self, file_ids: Iterable[int]) -> None:
         """Files that a scan did not find; they answer no more, and are deleted when a later look agrees."""
-        now = time.time()
+        now = self._age()
         self._run_many(
             f"UPDATE files SET {_FORGET_IF_PENDING}, state = ?, missing_since = ? WHERE id = ? AND state != ?",
             [(State.MISSING, now, file_id, State.MISSING) for file_id in file_ids],
@@ -228,6 +236,17 @@ class Tree:
             [(self.next_ticket(), id_) for (id_,) in failed],
         )
         return len(failed)
+
+    def doubt(self, paths: Iterable[bytes]) -> int:
+        """Read these files again: what the catalogue says of them is not what they hold. Gives their number."""
+        rows = [
+            (self.next_ticket(), *path.rpartition(b"/")[::2]) for path in paths
+        ]  # until then they go on answering
+        return self._run_many(
+            "UPDATE files SET state = 0, ticket = ?, file_key = NULL "
+            "WHERE folder_id = (SELECT id FROM folders WHERE path = ?) AND name = ?",
+            rows,
+        ).rowcount
 
     def retry_unreadable(self) -> None:
         """Give files that the system would not let us read another try: rights and disks change without a trace."""

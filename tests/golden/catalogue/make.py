@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kadrd.store import roots_copy
 from kadrd.store.catalogue import Catalogue
 from kadrd.store.schema import MIGRATIONS
 from kadrd.values import Encoded, Skipped, Stat
@@ -35,6 +36,7 @@ def main() -> None:
         catalogue.failed(bad, stats[2], Skipped("damaged", "It is damaged."), b"\x01bad")
         catalogue.remember_failure(b"\x01bad", 1, Skipped("damaged", "It is damaged."))
     catalogue.close()
+    Path(roots_copy.place(str(path))).unlink()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     connection.close()

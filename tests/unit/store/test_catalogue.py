@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,151 @@ def test_orphans_are_kept_for_a_while(catalogue, reader, folder):
         catalogue.tree.forget([file])
         assert catalogue.sweep_pictures(keep_days=-1) == 1
     assert reader.count_vectors(model) == 0
+
+
+class Clock:
+    """What the catalogue takes for the seconds since the machine started."""
+
+    def __init__(self):
+        self.now = 5000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_age_is_not_the_clock_on_the_wall(path, monkeypatch):
+    """Files and pictures grow old while a daemon runs, over all its lives, whatever the clock on the wall says."""
+    clock = Clock()
+    with contextlib.closing(Catalogue(path, clock)) as catalogue:
+        model = catalogue.model_id(KEY, "tiny")
+        with catalogue.transaction():
+            catalogue.tree.add_root(b"/r", 1, 1)
+            root = catalogue.tree.roots()[0].id
+            folder = catalogue.tree.add_folder(root, b"/r")
+            gone, kept = catalogue.tree.add_files(folder.id, [(b"gone", STAT), (b"kept", STAT)])
+            picture = catalogue.add_picture(b"e", encoded())
+            catalogue.add_vector(model, picture, encoded(), KEY)
+            catalogue.tree.files_gone([gone])
+            catalogue.sweep_pictures(keep_days=1)
+        for wall in (0.0, time.time() + 10 * 365 * 86400):
+            monkeypatch.setattr(time, "time", lambda wall=wall: wall)
+            with catalogue.transaction():
+                assert catalogue.sweep_pictures(keep_days=1) == 0
+            assert catalogue.tree.long_missing(root, catalogue.age() - 60, 9) == []
+        clock.now += 61
+        assert [id_ for id_, _ in catalogue.tree.long_missing(root, catalogue.age() - 60, 9)] == [gone]
+        clock.now += 86400 / 2
+        assert catalogue.age() == 61 + 86400 / 2
+    clock.now = 3.0  # the machine was started again
+    with contextlib.closing(Catalogue(path, clock)) as catalogue:
+        assert catalogue.age() == 61 + 86400 / 2
+        with catalogue.transaction():
+            assert catalogue.sweep_pictures(keep_days=1) == 0
+        clock.now += 86400 / 2
+        with catalogue.transaction():
+            assert catalogue.sweep_pictures(keep_days=1) == 1
+        assert kept
+
+
+def test_roots_outlive_lost_transactions(path):
+    """A catalogue that lost its last transactions takes the list of roots from its copy."""
+    with contextlib.closing(Catalogue(path)) as catalogue, catalogue.transaction():
+        catalogue.tree.add_root(b"/old", 1, 1)
+        catalogue.tree.add_root(b"/both", 1, 2)
+    older = Path(path).read_bytes()
+    with contextlib.closing(Catalogue(path)) as catalogue, catalogue.transaction():
+        catalogue.tree.add_root(b"/new", 1, 3)
+        catalogue.tree.remove_root(next(r.id for r in catalogue.tree.roots() if r.path == b"/old"))
+    Path(path).write_bytes(older)
+    for _ in range(2):
+        with contextlib.closing(Catalogue(path)) as catalogue:
+            assert {root.path for root in catalogue.tree.roots()} == {b"/both", b"/new"}
+
+
+def test_doubted_files_are_read_again(catalogue, reader, folder):
+    """A file that is doubted waits to be read, and answers until then; others are left alone."""
+    with catalogue.transaction():
+        doubted, other = catalogue.tree.add_files(folder.id, [(b"a", STAT), (b"b", STAT)])
+        picture = catalogue.add_picture(b"e", encoded())
+        for file in (doubted, other):
+            catalogue.indexed(file, STAT, picture, b"k")
+        before = catalogue.tree.ticket
+        assert catalogue.tree.doubt([b"/r/a", b"/r/none"]) == 1
+    assert [(w.file_id, w.ticket > before) for w in catalogue.tree.waiting(9)] == [(doubted, True)]
+    files = reader.files_under(folder.root_id)
+    assert (files[b"/r/a"].state, files[b"/r/a"].file_key) == (State.PENDING, None)
+    assert files[b"/r/b"].state is State.INDEXED
+
+
+def test_forgotten_vector_is_made_again(catalogue, reader, folder):
+    """A picture whose vector is not what was written is forgotten whole, and its files wait to be read."""
+    model = catalogue.model_id(KEY, "tiny")
+    with catalogue.transaction():
+        (file,) = catalogue.tree.add_files(folder.id, [(b"a", STAT)])
+        picture = catalogue.add_picture(b"e", encoded())
+        catalogue.add_vector(model, picture, encoded(), KEY)
+        catalogue.indexed(file, STAT, picture, b"k")
+        catalogue._run("UPDATE vectors SET vector = ?", (bytes(16),))
+    assert list(reader.unproven_vectors()) == [picture]
+    with catalogue.transaction():
+        catalogue.forget_vectors([picture])
+    assert list(reader.unproven_vectors()) == []
+    assert (reader.count_vectors(model), reader.damage()) == (0, "")
+    (waiting,) = catalogue.tree.waiting(9)
+    assert catalogue.same_content(Digest(b"k", b"e", STAT), 1) is None
+    assert waiting.file_id == file
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ("PRAGMA user_version = 99", schema.Damaged),
+        ("PRAGMA user_version = 1", schema.Damaged),
+        ("PRAGMA application_id = 1", schema.Damaged),
+        ("DROP TABLE failures", schema.Damaged),
+        ("DROP INDEX files_by_key", schema.Damaged),
+        ("UPDATE roots SET path = x'2f73'", schema.Damaged),
+        (
+            "PRAGMA user_version = 99; UPDATE settings SET value = 99 WHERE name = 'schema'",
+            schema.SchemaTooNew,
+        ),
+    ],
+)
+def test_what_is_damage(path, change, error):
+    """A catalogue whose header, tables or roots are not those that were written is damaged; a newer one is newer."""
+    with contextlib.closing(Catalogue(path)) as catalogue, catalogue.transaction():
+        catalogue.tree.add_root(b"/r", 1, 1)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(change)
+    with pytest.raises(error):
+        Catalogue(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE files SET state = 2, reason = NULL",
+        "UPDATE files SET state = 9",
+        "UPDATE files SET name = 'text' WHERE id = 1",
+        "UPDATE files SET state = 1, picture_id = NULL",
+        "UPDATE files SET picture_id = 77",
+        "UPDATE pictures SET width = 'wide'",
+        "UPDATE vectors SET vector = x'00' WHERE seq = 1",
+    ],
+)
+def test_values_that_nobody_writes(catalogue, reader, folder, change):
+    """Values that would end in an error somewhere are named as damage."""
+    model = catalogue.model_id(KEY, "tiny")
+    with catalogue.transaction():
+        for n in range(2):
+            (file,) = catalogue.tree.add_files(folder.id, [(b"%d" % n, STAT)])
+            picture = catalogue.add_picture(b"%d" % n, encoded(n))
+            catalogue.add_vector(model, picture, encoded(n), KEY)
+            catalogue.indexed(file, STAT, picture, b"k%d" % n)
+    assert reader.damage() == ""
+    catalogue._run("PRAGMA foreign_keys = OFF")
+    catalogue._run(change)
+    assert reader.damage() != ""
 
 
 def test_folder_gone_spares_its_neighbours(catalogue, folder):
