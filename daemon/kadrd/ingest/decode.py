@@ -9,6 +9,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import re
+import struct
+import threading
 import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from kadrd.ingest import raw
 from kadrd.ingest.formats import FORMATS
 from kadrd.values import Pixels, Skipped
 
@@ -26,7 +30,17 @@ MIN_SIDE = 2
 # the bicubic filter sees is oversampled and the vector stays the same (cosine over 0.999 on photographs).
 DRAFT_MARGIN = 3
 
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow only warns above this; decode() makes that an error
+# A RAW's preview is taken when its shorter side has as much as this and as the model wants. Below lie thumbnails, some
+# with black bars, made for a screen of the size of a stamp.
+MIN_PREVIEW = 240
+# Pictures with more pixels than this are decoded one at a time. A thread for each core, all with 100 million pixels in
+# hand, would reach the worker's limit of memory, and a good picture would be blamed for its neighbours.
+BIG_PIXELS = 24_000_000
+_BIG = threading.RLock()
+
+# Pillow warns above this and refuses above twice as much. Making its warning an error instead would have to be done for
+# each call, and the filters of warnings belong to all threads.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 # Pillow loads its plugins when they are first wanted and fails on an allow-list that names one it has not loaded.
 for _plugin in ("Avif", "Bmp", "Gif", "Jpeg", "Jpeg2K", "Mpo", "Png", "Tiff", "WebP"):
     importlib.import_module(f"PIL.{_plugin}ImagePlugin")
@@ -35,7 +49,7 @@ with contextlib.suppress(ImportError):
 
     pillow_heif.register_heif_opener()
 
-_FORMATS = [name for name in FORMATS if name in Image.OPEN]
+_FORMATS = tuple(name for name in FORMATS if name in Image.OPEN)
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -47,6 +61,9 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# The box with an item's size, and where boxes are looked for: they stand in front of the pixels.
+_ITEM_SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
+_BOXES_WITHIN = 1 << 18
 _SRGB = ImageCms.createProfile("sRGB")
 # A strip longer than this many times its height is cut to its middle before it is scaled: 30,000 x 2
 # pixels would become gigabytes at 224 pixels height.
@@ -74,11 +91,10 @@ def decode(data: bytes, fits: Iterable[Fit]) -> Decoded | Skipped:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             return _decode(data, list(fits))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except (Image.DecompressionBombError, raw.TooLarge):
         return Skipped("too-large", f"It has more than {MAX_PIXELS // 1_000_000} million pixels.")
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, raw.UnknownCamera):
         return Skipped("not-a-picture", "Its content is no picture in a format that kadr reads.")
     except MemoryError:
         return Skipped("too-large", "It needs more memory than the worker may use.")
@@ -87,7 +103,29 @@ def decode(data: bytes, fits: Iterable[Fit]) -> Decoded | Skipped:
 
 
 def _decode(data: bytes, fits: list[Fit]) -> Decoded | Skipped:
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    if _boxed_pixels(data) > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    with contextlib.ExitStack() as held:  # until the square is made, for a big picture
+        shown = _raw(data, fits, held) if raw.is_raw(data) else _shown(data, _FORMATS, fits, held)
+        if isinstance(shown, Skipped):
+            return shown
+        pixels = {fit: _fitted(shown.rgb, *fit) for fit in fits}
+        return Decoded(shown.width, shown.height, shown.format, pixels)
+
+
+class _Shown(NamedTuple):
+    """A picture before it is made square. Its pixels may be fewer than its size says."""
+
+    width: int
+    height: int
+    format: str
+    rgb: Image.Image
+
+
+def _shown(
+    data: bytes, formats: tuple[str, ...], fits: list[Fit], held: contextlib.ExitStack
+) -> _Shown | Skipped:
+    with Image.open(io.BytesIO(data), formats=formats) as image:
         format_, (width, height) = image.format or "?", image.size
         if min(width, height) < MIN_SIDE:
             return Skipped("too-small", f"It has only {width} x {height} pixels.")
@@ -95,14 +133,71 @@ def _decode(data: bytes, fits: list[Fit]) -> Decoded | Skipped:
         if format_ in ("JPEG", "MPO"):
             margin = DRAFT_MARGIN * max((fit.side for fit in fits), default=0)
             image.draft(None, (margin, margin))
+        _alone(image.size, held)
         image.load()
         if format_ == "TIFF":  # Pillow turns TIFF itself while it loads
             (width, height), orientation = image.size, 1
-        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
         if orientation >= 5:
             width, height = height, width
-        rgb = _rgb(upright, image.info.get("icc_profile"))
-    return Decoded(width, height, format_, {fit: _fitted(rgb, *fit) for fit in fits})
+        return _Shown(
+            width, height, format_, _rgb(_turned(image, orientation), image.info.get("icc_profile"))
+        )
+
+
+def _boxed_pixels(data: bytes) -> int:
+    """How many pixels the largest item of a HEIC or AVIF says it has. Their decoders refuse too many with other words,
+    some only when they have taken the memory.
+    """
+    if data[4:8] != b"ftyp":
+        return 0
+    boxes = _ITEM_SIZE.finditer(data, 0, _BOXES_WITHIN)
+    sizes = (struct.unpack(">II", box[1]) for box in boxes)
+    return max((width * height for width, height in sizes), default=0)
+
+
+def _raw(data: bytes, fits: list[Fit], held: contextlib.ExitStack) -> _Shown:
+    with raw.opened(data) as photo:
+        try:
+            rgb = _preview(photo, fits, held)
+        except Exception:  # noqa: BLE001 - a preview that cannot be shown is no reason to lose the picture
+            rgb = None
+        if rgb is None:
+            if photo.width * photo.height > MAX_PIXELS:
+                raise raw.TooLarge
+            _alone((photo.width, photo.height), held)
+            rgb = Image.fromarray(photo.developed())
+        return _Shown(photo.width, photo.height, "RAW", rgb)
+
+
+def _preview(photo: raw.Photo, fits: list[Fit], held: contextlib.ExitStack) -> Image.Image | None:
+    """The preview that the camera stored, upright, if it is large enough. Raises what decoders raise."""
+    stored = photo.preview()
+    if stored is None:
+        return None
+    if isinstance(stored, bytes):
+        shown = _shown(stored, ("JPEG",), fits, held)
+        if isinstance(shown, Skipped):
+            return None
+        side, rgb = min(shown.width, shown.height), shown.rgb
+        # LibRaw writes the camera's turn into a preview that says none. One that lies across all the same said wrong.
+        if (rgb.width > rgb.height) != (photo.width > photo.height) and photo.orientation >= 5:
+            rgb = _turned(rgb, photo.orientation)
+    else:
+        rgb = _turned(Image.fromarray(stored), photo.orientation).convert("RGB")
+        side = min(rgb.size)
+    wanted = max((fit.side for fit in fits), default=0)
+    return rgb if side >= max(wanted, MIN_PREVIEW) else None
+
+
+def _alone(size: tuple[int, int], held: contextlib.ExitStack) -> None:
+    """Wait for the turn of a big picture."""
+    if size[0] * size[1] > BIG_PIXELS:
+        held.enter_context(_BIG)
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    """*image* as EXIF's *orientation* wants it seen."""
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def _orientation(exif: bytes | None) -> int:

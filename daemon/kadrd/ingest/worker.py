@@ -7,8 +7,9 @@ It speaks kadr's frames over a socket pair and knows neither catalogue nor folde
   {"do": "digest", "paths": [...]}                       -> {"out": [...]}, and the bytes are kept
   {"do": "encode", "which": [...], "models": [FOLDER]}   -> {"out": [...]} for some of the kept bytes
 
-It begins with {"locked": [files, calls]} (cage.py). Before each file it says {"begin": n}, after it {"ended": n}: when it dies, the daemon knows what was in hand.
-It leaves when the socket closes, and dies with the daemon.
+It begins with {"locked": [files, calls]} (cage.py). Before each file it says {"begin": n}, after it {"ended": n}: when
+it dies, the daemon knows what was in hand. While a disk gives bytes it says {"alive": n} now and then, so that a slow one
+is told from one that hangs. It leaves when the socket closes, and dies with the daemon.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import signal
 import socket
 import sys
 import threading
+import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,10 +44,14 @@ from kadrd.values import Skipped
 
 FRAME_LIMIT = 64 * 1024 * 1024
 ENCODE_BATCH = 16
+ALIVE_SECONDS = 1.0
+# Far more than a worker opens: its socket, a model, a picture for each thread.
+MAX_OPEN = 256
 
 
 def main(arguments: list[str]) -> int:
     descriptor, settings = int(arguments[0]), json.loads(arguments[1])
+    os.set_inheritable(descriptor, False)  # the daemon sees this process end, whatever a decoder began
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the daemon's to answer
     _die_with_parent()
     _hush_libraries()
@@ -107,7 +114,7 @@ class Worker:
 
     def _digest(self, number: int, path: bytes) -> Any:
         try:
-            data, seen, steady = read(path)
+            data, seen, steady = read(path, self._alive(number))
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None
@@ -120,6 +127,18 @@ class Worker:
             return {"skip": Skipped("empty", "It is empty.")}
         self._kept[number] = data
         return [*digest.keys(data), list(seen)]
+
+    def _alive(self, number: int) -> Callable[[], None]:
+        """Tells the daemon that this file's disk gives bytes; not oftener than it wants to know."""
+        told = time.monotonic()
+
+        def alive() -> None:
+            nonlocal told
+            if time.monotonic() - told >= ALIVE_SECONDS:
+                self._send({"alive": number})
+                told = time.monotonic()
+
+        return alive
 
     # encode
 
@@ -178,8 +197,9 @@ def _outcome(picture: Decoded, vectors: tuple[Any, ...]) -> Any:
 
 def _hush_libraries() -> None:
     """libtiff and its kin write a line for every oddity straight to descriptor 2: a folder of damaged files would
-    fill the log. Python's own words, a traceback among them, still get there.
+    fill the log, and so would Pillow's warnings. Python's own words, a traceback among them, still get there.
     """
+    warnings.simplefilter("ignore")
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -198,6 +218,9 @@ def _be_modest(priority: str, memory_mb: int) -> None:
         limit = memory_mb << 20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = MAX_OPEN if allowed == resource.RLIM_INFINITY else min(allowed, MAX_OPEN)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
 def _idle_disk() -> None:

@@ -5,16 +5,18 @@ Not thread-safe: the pipeline has one worker, picture queries have another.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -33,9 +35,17 @@ START_SECONDS = 300.0
 # The worker runs when nobody else wants to, so a clock on the wall would blame a file for a busy machine. What counts is
 # the processor time it took; only a file that takes none (a disk that hangs) is measured by the wall, and patiently.
 WALL_FACTOR = 15
+# A disk that gives no byte for so long, while the worker does nothing else either, hangs. Nobody is condemned by a
+# mistake: the file is read again later.
+READ_SECONDS = 30.0
 LOOK_SECONDS = 1.0
+# A killed process that waits for a dead network disk goes when that disk answers. Nobody waits for it longer than this,
+# and no other worker is begun while there are so many: each holds what it had read.
+REAP_SECONDS = 3.0
+MAX_STUCK = 3
 
 Gone = None
+Answer = TypeVar("Answer")
 
 
 class Unread(NamedTuple):
@@ -50,6 +60,13 @@ class Begun(NamedTuple):
 
     wall: float
     cpu: float
+
+
+class Limits(NamedTuple):
+    """How long a file may take: of processor time, and of time in which nothing happens."""
+
+    cpu: float
+    silence: float
 
 
 class WorkerLost(Exception):
@@ -68,6 +85,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._reader = FrameReader(FRAME_LIMIT)
+        self._stuck: list[subprocess.Popen[bytes]] = []
         self._used, self._killed = 0.0, False
         self._seen = Begun(0.0, 0.0)
         self.locked: Locked | None = None
@@ -75,15 +93,15 @@ class Worker:
 
     def digest(self, paths: Sequence[bytes]) -> list[Digested]:
         """Read every file once. None stands for one that is gone. Raises WorkerLost."""
-        if self._process is not None and self._process.poll() is not None:
+        if self._ended():
             self._post_mortem(ConnectionError("it ended while it was idle"))  # no file's fault: begin another
-        return [_digested(out) for out in self._ask({"do": "digest", "paths": list(paths)})]
+        return self._ask({"do": "digest", "paths": list(paths)}, len(paths), _digested)
 
     def encode(self, which: Sequence[int], models: Sequence[Model]) -> list[Encoded | Skipped]:
         """Decode and encode some of the files of the last `digest`, by their number. Raises WorkerLost."""
         folders = [str(model.folder) for model in models]
-        outs = self._ask({"do": "encode", "which": list(which), "models": folders})
-        return [_encoded(out, models) for out in outs]
+        request = {"do": "encode", "which": list(which), "models": folders}
+        return self._ask(request, len(which), lambda out: _encoded(out, models))
 
     def rest(self) -> None:
         """Let the process go when it was not used for a while; its memory goes with it."""
@@ -94,64 +112,75 @@ class Worker:
         """End the process from another thread, for good; whoever waits for it gets WorkerLost, and no file is blamed."""
         self._killed, process = True, self._process
         if process is not None:
-            process.kill()
+            _kill(process)
 
     def close(self) -> None:
-        """End the process; one in the middle of a file is killed."""
+        """End the process; one in the middle of a file is killed. Back within a few seconds, even if it cannot die."""
         if self._socket is not None:
             self._socket.close()
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            _kill(self._process)
+            try:
+                self._process.wait(REAP_SECONDS)
+            except subprocess.TimeoutExpired:
+                log.warning("the worker %d cannot die: its disk does not answer", self._process.pid)
+                self._stuck.append(self._process)
         self._process = self._socket = None
 
-    def _ask(self, request: dict[str, Any]) -> list[Any]:
+    def _ask(self, request: dict[str, Any], wanted: int, read: Callable[[Any], Answer]) -> list[Answer]:
         if self._killed:
             raise WorkerLost(frozenset(), "it was stopped")
-        connection = self._connected()
+        connection, limits = self._connected(), self._limits(request["do"])
         in_hand: dict[int, Begun] = {}
         try:
             connection.sendall(encode(request, FRAME_LIMIT))
-            while (reply := self._reply(connection, in_hand)).keys() != {"out"}:
-                if "locked" in reply:
-                    self.locked = Locked(*reply["locked"])
-                elif "begin" in reply:
-                    in_hand[reply["begin"]] = Begun(time.monotonic(), self._cpu_seconds())
-                else:
-                    in_hand.pop(reply["ended"], None)
-        except (OSError, KadrError) as error:
+            while (reply := self._reply(connection, in_hand, limits)).keys() != {"out"}:
+                self._take(reply, in_hand)
+            answers = [read(out) for out, _ in zip(reply["out"], range(wanted), strict=True)]
+        except (OSError, KadrError, ValueError, TypeError, LookupError) as error:
+            # A decoder that was taken over may say anything: what makes no sense is as good as a death.
             lost = self._post_mortem(error)
             raise WorkerLost(frozenset() if self._killed else frozenset(in_hand), lost) from None
         self._used = time.monotonic()
-        out: list[Any] = reply["out"]
-        return out
+        return answers
 
-    def _reply(self, connection: socket.socket, in_hand: dict[int, Begun]) -> dict[str, Any]:
+    def _take(self, reply: dict[str, Any], in_hand: dict[int, Begun]) -> None:
+        if "locked" in reply:
+            self.locked = Locked(*reply["locked"])
+        elif "ended" in reply:
+            in_hand.pop(reply["ended"], None)
+        else:  # "begin" or, for a file that takes long to read, "alive"
+            in_hand[next(iter(reply.values()))] = Begun(time.monotonic(), self._cpu_seconds())
+
+    def _reply(self, connection: socket.socket, in_hand: dict[int, Begun], limits: Limits) -> dict[str, Any]:
         """The next frame. Raises OSError when the worker is gone or some file takes too long."""
         started = time.monotonic()
+        ready = select.poll()  # not select, which knows the first thousand descriptors only
+        ready.register(connection, select.POLLIN)
         while (frame := self._reader.next()) is None:
-            if select.select([connection], [], [], LOOK_SECONDS)[0]:
+            if ready.poll(LOOK_SECONDS * 1000):
                 data = connection.recv(1 << 20)
                 if not data:
                     raise ConnectionError("it ended")
                 self._reader.feed(data)
-            self._check_time(in_hand, started)
+            self._check_time(in_hand, started, limits)
         return frame
 
-    def _check_time(self, in_hand: dict[int, Begun], started: float) -> None:
-        limit, now, cpu = self._settings.file_seconds, time.monotonic(), self._cpu_seconds()
-        if cpu > self._seen.cpu:
-            self._seen = Begun(now, cpu)  # it works, however slowly
-        still = now - max(started, self._seen.wall)
-        if not in_hand:
-            if still > max(START_SECONDS, limit):
-                raise TimeoutError(f"no sign of life for {still:.0f} s")
-            return
-        oldest = min(in_hand.values())
-        threads = self._settings.threads or os.cpu_count() or 1
+    def _limits(self, doing: str) -> Limits:
+        seconds, threads = self._settings.file_seconds, self._settings.threads or os.cpu_count() or 1
+        silence = seconds * WALL_FACTOR
         # Other threads' work counts too, so a file gets what all of them could have taken.
-        if cpu - oldest.cpu > limit * threads or min(still, now - oldest.wall) > limit * WALL_FACTOR:
+        return Limits(seconds * threads, min(silence, READ_SECONDS) if doing == "digest" else silence)
+
+    def _check_time(self, in_hand: dict[int, Begun], started: float, limits: Limits) -> None:
+        now = Begun(time.monotonic(), self._cpu_seconds())
+        if now.cpu > self._seen.cpu:
+            self._seen = now  # it works, however slowly
+        if in_hand and overdue(min(in_hand.values()), now, self._seen.wall, limits):
             raise TimeoutError("a file took too long")
+        still = now.wall - max(started, self._seen.wall)
+        if not in_hand and still > max(START_SECONDS, self._settings.file_seconds):
+            raise TimeoutError(f"no sign of life for {still:.0f} s")
 
     def _cpu_seconds(self) -> float:
         """Processor time of the process so far; 0 where the system does not tell (macOS: then the wall decides)."""
@@ -165,6 +194,9 @@ class Worker:
     def _connected(self) -> socket.socket:
         if self._socket is not None:
             return self._socket
+        self._stuck = [process for process in self._stuck if process.poll() is None]
+        if len(self._stuck) >= MAX_STUCK:
+            raise WorkerLost(frozenset(), f"{len(self._stuck)} of them hang on a disk that does not answer")
         ours, theirs = socket.socketpair()
         settings = {
             "priority": self._settings.priority,
@@ -193,11 +225,43 @@ class Worker:
         self._socket, self._reader, self._seen = ours, FrameReader(FRAME_LIMIT), Begun(time.monotonic(), 0.0)
         return ours
 
+    def _ended(self) -> bool:
+        """Whether the process went while it had nothing to do: it speaks only when it is asked."""
+        if self._socket is None:
+            return False
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def _post_mortem(self, error: Exception) -> str:
-        code = self._process.poll() if self._process else None
+        process = self._process
         self.close()
+        code = None if process is None else process.returncode
         log.warning("the worker was lost (%s%s)", error, "" if code is None else f", exit code {code}")
         return str(error)
+
+
+def overdue(since: Begun, now: Begun, worked: float, limits: Limits) -> bool:
+    """Whether a file is given up *now*. It was begun, or last told that its disk gives bytes, at *since*; the process
+    last took processor time at *worked*, on the wall.
+
+    >>> overdue(Begun(0, 0), Begun(31, 0), worked=0, limits=Limits(cpu=20, silence=30))
+    True
+    >>> overdue(Begun(5, 0), Begun(31, 0), worked=0, limits=Limits(cpu=20, silence=30))
+    False
+    """
+    silent = now.wall - max(since.wall, worked)
+    return now.cpu - since.cpu > limits.cpu or silent > limits.silence
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and whatever it began. It leads a group of its own; until it is reaped nobody else can."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _digested(out: Any) -> Digested:

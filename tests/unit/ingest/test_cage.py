@@ -2,13 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 PROBE = """
-import json, os, socket, subprocess, sys
+import ctypes, json, os, socket, subprocess, sys, threading
 from kadrd.ingest import cage
 
 folder = sys.argv[1]
@@ -23,6 +24,10 @@ def refused(do):
         return False
     return False
 
+def errno_of(*call):
+    libc = ctypes.CDLL(None, use_errno=True)
+    return ctypes.get_errno() if libc.syscall(*map(ctypes.c_long, call)) < 0 else 0
+
 outcome = {
     "read": refused(lambda: open(os.path.join(folder, "picture"), "rb").read()),
     "write": refused(lambda: open(os.path.join(folder, "picture"), "r+b")),
@@ -36,7 +41,23 @@ outcome = {
     "network": refused(lambda: socket.socket(socket.AF_INET)),
     "unix": refused(lambda: socket.socket(socket.AF_UNIX)),
     "program": refused(lambda: subprocess.run(["true"])),
+    "execute": refused(lambda: os.execv(sys.executable, [sys.executable, "-c", ""])),
+    "time": refused(lambda: os.utime(os.path.join(folder, "picture"), (1, 1))),
+    "fork": refused(lambda: os.fork() or os._exit(0)),
+    "spawn": refused(lambda: os.posix_spawn(sys.executable, [sys.executable, "-c", ""], {})),
+    "clone": errno_of(56 if os.uname().machine == "x86_64" else 220, 17, 0, 0, 0, 0) == 1,
+    "clone3": errno_of(435, 0, 0) == 38,
+    "signal": refused(lambda: os.kill(os.getppid(), 0)),
+    "unshare": errno_of(272 if os.uname().machine == "x86_64" else 97, 0) == 1,
+    "second_numbers": os.uname().machine != "x86_64" or errno_of(0x40000000 + 41, 2, 1, 0) in (1, 38),
 }
+ran = []
+threads = [threading.Thread(target=ran.append, args=(number,)) for number in range(20)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+outcome["threads"] = sorted(ran)
 print(json.dumps([list(locked), outcome]))
 """
 
@@ -62,10 +83,19 @@ FORBIDDEN = [
     "rename",
     "truncate",
     "mode",
+    "time",
     "xattr",
     "network",
     "unix",
     "program",
+    "execute",
+    "fork",
+    "spawn",
+    "clone",
+    "clone3",
+    "signal",
+    "unshare",
+    "second_numbers",
 ]
 
 
@@ -84,3 +114,15 @@ def test_nothing_happened(probed):
     """What was refused left no trace."""
     assert os.listdir(probed[0]) == ["picture"]
     assert (probed[0] / "picture").read_bytes() == b"bytes"
+
+
+def test_threads_still_start(probed):
+    """No process can be begun, but threads can: the runtime of models wants them."""
+    assert probed[1]["threads"] == list(range(20))
+
+
+def test_abort_still_ends_it():
+    """A library that aborts in the cage ends its process, and does not go on with what it found broken."""
+    program = "import os; from kadrd.ingest import cage; cage.lock(); os.abort()"
+    done = subprocess.run([sys.executable, "-c", program], stderr=subprocess.DEVNULL, timeout=30, check=False)
+    assert done.returncode == -signal.SIGABRT

@@ -1,6 +1,9 @@
 """Bytes to upright sRGB pixels: every way a picture can be stored gives the same look, and no bytes raise."""
 
 import io
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from kadrd.ingest import decode as decoding
 from kadrd.ingest.decode import Decoded, Fit, decode
 from kadrd.values import Skipped
 
@@ -79,6 +83,10 @@ def test_modes():
     assert near(pixels(saved(wide)), pixels(saved(grey)))
     assert near(pixels(saved(real, "TIFF")), pixels(saved(grey)))
     assert near(pixels(saved(colour.convert("CMYK"), "TIFF")), pixels(saved(colour)), 12)
+    assert near(pixels(saved(colour.convert("CMYK"), "JPEG", quality=95)), pixels(saved(colour)), 12)
+    assert near(pixels(saved(colour.quantize(255), transparency=255)), pixels(saved(colour)), 6)
+    assert near(pixels(saved(colour, "AVIF", quality=95)), pixels(saved(colour)))
+    assert near(pixels(saved(colour, "JPEG2000")), pixels(saved(colour)))
     assert near(pixels(saved(grey.convert("1"), "TIFF"), Fit(8)), pixels(saved(grey), Fit(8)), 25)
 
 
@@ -138,23 +146,44 @@ def test_spacer():
     assert decode(saved(Image.new("RGB", (50, 1))), [FIT]).reason == "too-small"
 
 
-@pytest.mark.parametrize("size", [(20_000, 20_000), (60_000, 60_000)])
-def test_bomb(size):
-    """A small file that says it holds a huge picture is refused before it is unpacked."""
-    import struct
-    import zlib
+def bomb(*size):
+    """A PNG of a few hundred bytes that says it is so large."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", *size, 1, 0, 0, 0, 0)
-    data = (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(bytes(1000)))
-        + chunk(b"IEND", b"")
-    )
-    assert decode(data, [FIT]).reason == "too-large"
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize("size", [(10_000, 10_001), (20_000, 20_000), (60_000, 60_000)])
+def test_bomb(size):
+    """A small file that says it holds a huge picture is refused before it is unpacked."""
+    assert decode(bomb(*size), [FIT]).reason == "too-large"
+
+
+@pytest.mark.parametrize("big", [decoding.BIG_PIXELS, 0])
+def test_many_at_once(big, monkeypatch):
+    """However many pictures are decoded at once, each is judged as if it were alone, and the big ones take turns."""
+    monkeypatch.setattr(decoding, "BIG_PIXELS", big)
+    files = [bomb(10_000, 12_000), saved(scene()), saved(scene(), "JPEG"), b"no picture"] * 40
+    alone = [getattr(decode(data, [FIT]), "reason", "shown") for data in files[:4]]
+    assert alone == ["too-large", "shown", "shown", "not-a-picture"]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda data: getattr(decode(data, [FIT]), "reason", "shown"), files))
+    assert together == alone * 40
+
+
+@pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
+def test_bomb_in_boxes(format_):
+    """A HEIC or AVIF that says it is huge is too large, in the words that every format has."""
+    pytest.importorskip("pillow_heif")
+    data = saved(scene(), format_)
+    at = data.index(b"ispe\0\0\0\0") + 8
+    huge = data[:at] + struct.pack(">II", 50_000, 50_000) + data[at + 8 :]
+    assert isinstance(decode(data, [FIT]), Decoded)
+    assert decode(huge, [FIT]).reason == "too-large"
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,26 @@
 """The real worker process: what it reads, what it survives, how it ends."""
 
 import contextlib
-import csv
 import os
+import re
+import select
 import signal
 import subprocess
 import sys
 import threading
-import warnings
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from kadrd.config import Worker as Settings
-from kadrd.ingest.worker import read
-from kadrd.ingest.workers import Worker, WorkerLost
+from kadrd.ingest.reading import CHUNK, read
+from kadrd.ingest.worker import MAX_OPEN
+from kadrd.ingest.workers import MAX_STUCK, WALL_FACTOR, Begun, Limits, Worker, WorkerLost, overdue
 from kadrd.values import Digest, Encoded, Skipped
 
 SETTINGS = Settings(priority="normal", threads=2)
+# Three seconds without a byte are a disk that hangs.
+BRIEF = Settings(priority="normal", threads=2, file_seconds=0.2)
 
 
 @pytest.fixture
@@ -134,8 +136,6 @@ def test_dies_with_the_daemon(pictures, tmp_path):
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    import select
-
     with os.fdopen(descriptor):
         assert select.select([descriptor], [], [], 30)[0]
 
@@ -147,47 +147,126 @@ def test_steady_read(tmp_path):
     assert (len(data), stat.size, steady) == (3_000_000, 3_000_000, True)
 
 
-def _pillow_shows(path: Path) -> bool:
-    """Whether the Pillow at hand shows it too: what a decoder forgives changes with its version."""
-    with contextlib.suppress(Exception), warnings.catch_warnings(), Image.open(path) as image:
-        warnings.simplefilter("ignore")
-        image.load()
-        return True
-    return False
+def test_every_thread_is_caged(worker, model, pictures, tmp_path):
+    """Every thread of a worker that has encoded is in the cage, those of the model's runtime too; descriptors are few."""
+    worker.digest([os.fsencode(file) for file in pictures.many(tmp_path, 8)])
+    worker.encode(range(8), [model])
+    if worker.locked is None or not worker.locked.calls:
+        pytest.skip("this kernel offers no seccomp")
+    folder = Path(f"/proc/{worker._process.pid}")
+    for task in (folder / "task").iterdir():
+        assert "\nSeccomp:\t2\n" in (task / "status").read_text()
+    limits = (folder / "limits").read_text()
+    assert re.search(rf"Max open files +{MAX_OPEN} +{MAX_OPEN} ", limits)
+    assert re.search(r"Max core file size +0 +0 ", limits)
 
 
-@pytest.mark.data
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("part", ["odd", pytest.param("exif", marks=pytest.mark.slow)])
-def test_every_odd_file(worker, model, data, part):
-    """The worker survives every odd file there is, and shows each that Pillow shows, in the formats kadr reads."""
-    with (data / "pillow-outcome.tsv").open(encoding="utf-8") as file:
-        expected = {row["file"]: row for row in csv.DictReader(file, delimiter="\t")}
-    files = sorted(path for path in (data / part).rglob("*") if path.is_file())
-    deaths: list[Path] = []
-    worse: list[str] = []
-    for first in range(0, len(files), 32):
-        group = files[first : first + 32]
-        digests = worker.digest([os.fsencode(path) for path in group])
-        which = [number for number, digest in enumerate(digests) if isinstance(digest, Digest)]
-        try:
-            outcomes = worker.encode(which, [model])
-        except WorkerLost as lost:
-            deaths += [group[number] for number in lost.in_hand]
-            continue
-        for number, outcome in zip(which, outcomes, strict=True):
-            row = expected.get(str(group[number].relative_to(data)), {})
-            shown = row.get("status") == "ok" and row.get("format") in (
-                "JPEG",
-                "PNG",
-                "WEBP",
-                "GIF",
-                "TIFF",
-                "BMP",
-                "MPO",
-            )
-            skipped = isinstance(outcome, Skipped) and outcome.reason not in ("too-small", "too-large")
-            if shown and skipped and _pillow_shows(group[number]):
-                worse.append(f"{group[number]}: {outcome}")
-    assert deaths == []
-    assert worse == []
+def test_progress_while_reading(tmp_path):
+    """Whoever waits for a large file is told again and again that its disk gives bytes."""
+    told = []
+    (tmp_path / "a").write_bytes(bytes(3 * CHUNK + 1))
+    data, _, steady = read(os.fsencode(tmp_path / "a"), lambda: told.append(1))
+    assert (len(data), steady, len(told)) == (3 * CHUNK + 1, True, 4)
+
+
+LIMITS = Limits(cpu=20.0, silence=30.0)
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "worked", "late"),
+    [
+        (Begun(0, 0), Begun(29, 0), 0, False),
+        (Begun(0, 0), Begun(31, 0), 0, True),  # neither bytes nor work for too long
+        (Begun(1000, 0), Begun(1029, 0), 0, False),  # begun late, or told of bytes a moment ago
+        (Begun(0, 0), Begun(4000, 19), 3990, False),  # slow beside a busy neighbour, and at work
+        (Begun(0, 0), Begun(4000, 19), 3960, True),  # it did work, and then no more
+        (Begun(0, 0), Begun(21, 21), 21, True),  # works, and does not come to an end
+        (Begun(0, 100), Begun(21, 119), 21, False),  # what others took before it does not count
+    ],
+)
+def test_when_a_file_is_given_up(since, now, worked, late):
+    """A file is given up when it takes too much work, or when nothing at all happens for too long."""
+    assert overdue(since, now, worked, LIMITS) is late
+
+
+def test_disk_that_hangs(fuse, pictures, tmp_path):
+    """A file on a disk that hangs is given up and blamed, its worker killed, and the other files are read by another."""
+    disk = fuse("disk")
+    files = [disk.place / pictures.one(disk.folder / name).name for name in ("a.jpg", "b.jpg", "c.jpg")]
+    disk.hang("read", name="b.jpg")
+    with contextlib.closing(Worker(BRIEF)) as worker:
+        with pytest.raises(WorkerLost) as lost:
+            worker.digest([os.fsencode(file) for file in files])
+        assert 1 in lost.value.in_hand
+        others = worker.digest([os.fsencode(files[0]), os.fsencode(files[2])])
+        assert all(isinstance(digest, Digest) for digest in others)
+
+
+@pytest.mark.slow
+def test_worker_that_cannot_die(fuse, pictures, tmp_path, caplog):
+    """A worker that waits for a disk which never answers cannot even be killed: nobody waits for it, only a few are
+    left so, and work goes on when the disk is back.
+    """
+    disk = fuse("disk")
+    hung = os.fsencode(disk.place / pictures.one(disk.folder / "a.jpg").name)
+    fine = os.fsencode(pictures.one(tmp_path / "fine.jpg"))
+    disk.hang("read", name="a.jpg", deaf=True)
+    with contextlib.closing(Worker(BRIEF)) as worker:
+        for number in range(MAX_STUCK):
+            with pytest.raises(WorkerLost) as lost:
+                worker.digest([hung])
+            assert lost.value.in_hand == {0}
+            assert len(worker._stuck) == number + 1
+        with pytest.raises(WorkerLost, match="hang on a disk") as lost:
+            worker.digest([fine])
+        assert lost.value.in_hand == frozenset()
+        stuck = worker._stuck
+        disk.healthy()
+        for process in stuck:
+            process.wait(30)
+        assert isinstance(worker.digest([fine])[0], Digest)
+        assert worker._stuck == []
+
+
+@pytest.mark.slow
+def test_slow_disk(fuse, pictures, tmp_path):
+    """A slow disk is waited for as long as it gives bytes, however much longer that takes than silence may."""
+    disk, pause = fuse("disk"), 0.5
+    (disk.folder / "a.jpg").write_bytes(bytes(1024 * 1024))
+    disk.slow(pause, "read")
+    with contextlib.closing(Worker(BRIEF)) as worker:
+        assert isinstance(worker.digest([os.fsencode(disk.place / "a.jpg")])[0], Digest)
+    assert disk.counts()["read"] * pause > BRIEF.file_seconds * WALL_FACTOR
+
+
+CHILD = """
+import os, sys
+from kadrd.ingest import cage, digest
+if "kadrd.ingest.worker" in sys.orig_argv:
+    cage.lock = lambda: cage.Locked(False, False)  # as on a system that has none
+    def begin(data):
+        child = os.fork()
+        if not child:
+            os.execv(sys.executable, [sys.executable, "-c", "import signal; signal.pause()"])
+        open(CHILDREN, "w").write(str(child))
+        os.abort()
+    digest.keys = begin
+"""
+
+
+def test_what_a_worker_began_dies_with_it(pictures, tmp_path, monkeypatch):
+    """Where there is no cage a worker that is lost takes with it whatever a decoder made it begin."""
+    (tmp_path / "site").mkdir()
+    script = CHILD.replace("CHILDREN", repr(str(tmp_path / "child")))
+    (tmp_path / "site" / "sitecustomize.py").write_text(script)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    file = os.fsencode(pictures.one(tmp_path / "a.jpg"))
+    with contextlib.closing(Worker(SETTINGS)) as worker, pytest.raises(WorkerLost):
+        worker.digest([file])
+    child = int((tmp_path / "child").read_text())
+    try:
+        descriptor = os.pidfd_open(child)
+    except ProcessLookupError:
+        return
+    with os.fdopen(descriptor):
+        assert select.select([descriptor], [], [], 30)[0]
