@@ -34,6 +34,7 @@ class Scan:
     quiet_seconds: float = 2.0
     rescan_hours: float = 1.0  # 0: never by the clock
     gone_seconds: float = 60.0
+    hang_seconds: float = 20.0
     hidden: bool = False
     ignore: tuple[str, ...] = ("@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found")
 

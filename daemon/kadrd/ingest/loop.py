@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
 
@@ -23,6 +23,7 @@ from kadrd.ingest.settle import Settle
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker
 from kadrd.store.catalogue import Catalogue
+from kadrd.values import Problem
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Ingest(threading.Thread):
         self._switch = switch
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._fences: list[Fence] = []
-        self._stopping = threading.Event()
+        self._stopping, self._asked = threading.Event(), threading.Event()
         self._overflowed = threading.Event()
         self._timers: dict[str, float] = {}
         self._begin_pass(before=0)
@@ -70,6 +71,8 @@ class Ingest(threading.Thread):
         self.counts: Counter[str] = Counter()
         self.trouble = ""
         self.next: Target | None = None
+        self.suspect: Callable[[Exception], bool] = lambda _: False
+        """Told of errors; whether one means a damaged catalogue, for which the service begins anew."""
 
     # For other threads
 
@@ -77,6 +80,7 @@ class Ingest(threading.Thread):
         """Run *do* on the ingest thread, between two batches."""
         future: Future[Any] = Future()
         self._calls.append((do, future))
+        self._asked.set()
         self.backlog.wake()
         return future
 
@@ -88,7 +92,9 @@ class Ingest(threading.Thread):
             if not ordered:  # the system cannot say what is on its way, so look everywhere
                 self.scanner.scan_everything()
             self._take_overflow()
+            self.scanner.ask_after()
             self.scanner.check_roots()  # no event tells of a mount
+            self.pipeline.read_again(at_once=True)
             for folder in self._watcher.unwatched:
                 self.backlog.add(folder)
             fence = Fence(self.backlog.last, self.pipeline.counts["finished"], self.pipeline.counts["failed"])
@@ -107,8 +113,29 @@ class Ingest(threading.Thread):
         if not path:
             self.scanner.scan_everything()
             return len(self.scanner.roots)
-        self.backlog.add(path if os.path.isdir(path) else os.path.dirname(path), deep=os.path.isdir(path))
+        self.backlog.add(path, deep=True)
+        self.backlog.add(os.path.dirname(path))  # it may be a file
         return 1
+
+    def mend(self, problems: Iterable[Problem]) -> int:
+        """Make good what verify found: read those files again, make those vectors anew, build those shards again.
+
+        On the ingest thread only. Gives the number of problems that something is done about.
+        """
+        found = [p for p in problems if p.kind != "left-over" and (p.path or p.picture_id)]
+        if not found:
+            return 0
+        paths = [problem.path for problem in found if problem.path]
+        doubtful = self._catalogue.vectors_of([problem.picture_id for problem in found if problem.picture_id])
+        with self._catalogue.transaction():
+            self._catalogue.tree.doubt(paths)
+            self._catalogue.forget_vectors([p.picture_id for p in found if p.kind == "vector-damaged"])
+        for path in paths:
+            self.backlog.add(os.path.dirname(path))
+        for target in self._targets():
+            target.index.doubt(doubtful)
+        self._begin_pass(before=0)
+        return len(found)
 
     def overflow(self) -> None:
         """The system lost events."""
@@ -118,6 +145,7 @@ class Ingest(threading.Thread):
     def stop(self) -> None:
         """End soon; a batch in flight is done again at the next start."""
         self._stopping.set()
+        self._asked.set()
         self.backlog.wake()
 
     # The thread
@@ -130,9 +158,11 @@ class Ingest(threading.Thread):
                 self.trouble = ""
             except Exception as error:  # the disk, the catalogue, or a fault of ours
                 # Nothing is lost: what was not committed is found again. A thread that ended would be worse.
-                log.exception("indexing rests for a moment")
+                if not self.suspect(error):
+                    log.exception("indexing rests for a moment")
                 self.trouble = f"indexing rests, {error}"
-                self._stopping.wait(TROUBLE_SECONDS)
+                # Not while somebody asks: the disk may have room again, and who asks wants to know now.
+                self._asked.wait(TROUBLE_SECONDS)
         for _, future in self._calls:
             future.cancel()
         for target in self._targets():
@@ -143,6 +173,7 @@ class Ingest(threading.Thread):
         self._answer_calls()
         self._keep_watch()
         scanned = self.scanner.step()
+        self.pipeline.read_again(at_once=False)
         worked = self.pipeline.step()
         self._mark_dirty()
         if self.scanner.came_back:
@@ -157,6 +188,7 @@ class Ingest(threading.Thread):
             self.backlog.wait(FENCE_SECONDS if self._fences else self._leisure())
 
     def _answer_calls(self) -> None:
+        self._asked.clear()
         while self._calls:
             do, future = self._calls.popleft()
             if not future.set_running_or_notify_cancel():
@@ -180,9 +212,12 @@ class Ingest(threading.Thread):
         if self._time_for("roots", ROOTS_SECONDS):
             self.scanner.check_roots()
         if self._time_for("sweep", SWEEP_SECONDS):
-            self.scanner.sweep(time.time())
+            self.scanner.sweep(self._catalogue.age())
         if self._time_for("pictures", PICTURES_SECONDS):
             with self._catalogue.transaction():
+                self._catalogue.keep_age()
+            for target in self._targets():
+                target.index.recount()
                 self._catalogue.sweep_pictures(self._config.index.keep_days)
 
     def _take_overflow(self) -> None:
@@ -217,9 +252,8 @@ class Ingest(threading.Thread):
         """How long nothing has to be done unless somebody calls."""
         now = time.monotonic()
         times = [due - now for due in self._timers.values()]
-        due = self._settle.next_due(now)
-        if due is not None:
-            times.append(due - now)
+        moments = (self._settle.next_due(now), self.scanner.next_hang(), self.pipeline.next_again())
+        times += [moment - now for moment in moments if moment is not None]
         if any(target.index.sealing for target in self._targets()):
             times.append(SEALING_SECONDS)
         return max(min(times, default=ROOTS_SECONDS), 0.02)
@@ -229,7 +263,7 @@ class Ingest(threading.Thread):
     def _pass_fences(self) -> None:
         if not self._fences:
             return
-        oldest = self.backlog.oldest()
+        oldest = self.scanner.oldest()
         first = self._catalogue.tree.waiting(1)
         for fence in list(self._fences):
             if fence.ticket is None and (oldest is None or oldest > fence.number):
@@ -260,14 +294,15 @@ class Ingest(threading.Thread):
             return False
         todo = self._catalogue.without_vector(target.model_id, self._filling, BATCH_FILES)
         if todo:
-            if not self.pipeline.fill(target, [file for _, file in todo]):
+            files = [file for _, file in todo if file is not None]
+            if not self.pipeline.fill(target, files):
                 return False  # the worker fails: these come again when it has rested
             self._filling = todo[-1][0]
-            self._met += len(todo)
+            self._met += len(files)
         elif self._met and self._met != self._met_before:
             self._begin_pass(before=self._met)  # some may have been moving, or met a worker that died
             return True
-        elif len(self.backlog) == 0 and not self._catalogue.tree.waiting(1):
+        elif self.scanner.unseen == 0 and not self._catalogue.tree.waiting(1):
             if target is self.next:
                 self._complete(target)
             self._filling = -1

@@ -5,6 +5,7 @@ Runs on the ingest thread. Above the commit everything can be lost and redone; b
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kadrd.embed.models import Model
-from kadrd.ingest.settle import Settle, age
+from kadrd.ingest.settle import TICK_SECONDS, Settle, age, racy
 from kadrd.ingest.workers import Digested, Unread, Worker, WorkerLost
 from kadrd.store.catalogue import MAX_TRIES, Catalogue, Known
 from kadrd.store.shards import Index
@@ -61,6 +62,10 @@ class Pipeline:
         self.dirty_folders: list[bytes] = []
         self.trouble = ""
         self._rests_until, self._in_vain = 0.0, 0
+        self._racy: list[tuple[float, bytes]] = []
+        """(when to read again, path) of files that may have changed without a trace since they were read."""
+        self._survived: set[bytes] = set()
+        """Contents whose try ended well, though a full disk did not let that be written down."""
 
     def step(self) -> bool:
         """One batch; whether there was anything to do."""
@@ -91,6 +96,19 @@ class Pipeline:
         made = [one for one in read if isinstance(outcomes.get(one.digest.essence_key), Encoded)]
         self._apply(self._commit(made, outcomes, (target,)))
         return not (read and not made and self.trouble)
+
+    def read_again(self, *, at_once: bool) -> None:
+        """Doubt files whose times are too coarse to show an edit made right after the reading."""
+        now = math.inf if at_once else time.monotonic()
+        if self._racy and self._racy[0][0] <= now:
+            due = [path for when, path in self._racy if when <= now]
+            self._racy = [later for later in self._racy if later[0] > now]
+            with self._catalogue.transaction():
+                self._tree.doubt(due)
+
+    def next_again(self) -> float | None:
+        """When `read_again` has something to do."""
+        return self._racy[0][0] if self._racy else None
 
     # Which files
 
@@ -169,7 +187,7 @@ class Pipeline:
         """What became of each new essence. A content that has been begun before and never ended is tried alone."""
         models = [target.model for target in self._or_all(targets)]
         first = {r.digest.essence_key: r for r in reversed(read)}
-        tries = {key: self._catalogue.tries(r.digest.file_key, self._decoder) for key, r in first.items()}
+        tries = {key: self._tries(r.digest.file_key) for key, r in first.items()}
         outcomes: dict[bytes, Outcome] = {key: POISON for key in first if tries[key] >= MAX_TRIES}
         fresh = [key for key in first if tries[key] == 0]
         suspects = [[key] for key in first if 0 < tries[key] < MAX_TRIES]
@@ -179,9 +197,12 @@ class Pipeline:
                 break  # the worker died, and with it the bytes of this batch
         return outcomes
 
+    def _tries(self, file_key: bytes) -> int:
+        return 0 if file_key in self._survived else self._catalogue.tries(file_key, self._decoder)
+
     def _encode_group(self, group: dict[bytes, Read], models: list[Model]) -> dict[bytes, Outcome]:
         keys = [r.digest.file_key for r in group.values()]
-        self._catalogue.begin_trials(keys, self._decoder)
+        self._catalogue.begin_trials([key for key in keys if key not in self._survived], self._decoder)
         numbers = [r.number for r in group.values()]
         self.counts["decodes"] += len(numbers)
         try:
@@ -190,9 +211,11 @@ class Pipeline:
             self._blame(lost, group)
             return dict.fromkeys(group, None)
         self.trouble, self._in_vain = "", 0
+        self._survived.update(keys)
         with self._catalogue.transaction():
             # At once: were the daemon killed now, they would be blamed for it.
-            self._catalogue.end_trials(keys)
+            self._catalogue.end_trials(list(self._survived))
+        self._survived.clear()
         self.counts["encodes"] += sum(len(e.vectors) for e in encoded if isinstance(e, Encoded))
         return dict(zip(group, encoded, strict=True))
 
@@ -200,6 +223,8 @@ class Pipeline:
         """Only the files that were in hand keep the mark of the try that they did not survive."""
         blamed = [r.digest.file_key for r in group.values() if r.number in lost.in_hand]
         innocent = [r.digest.file_key for r in group.values() if r.number not in lost.in_hand]
+        self._survived.difference_update(blamed)
+        self._survived.update(innocent)
         with self._catalogue.transaction():
             self._catalogue.blame(blamed)
             self._catalogue.end_trials(innocent)
@@ -265,6 +290,8 @@ class Pipeline:
             assert known.skipped is not None
             self._catalogue.failed(file.file_id, stat, known.skipped, key)
             self.counts["failed"] += 1
+        if digest is not None and racy(stat):
+            self._racy.append((time.monotonic() + TICK_SECONDS, file.path))
         self._settle.done(file.file_id)
         self.counts["finished"] += 1
 

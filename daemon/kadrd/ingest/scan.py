@@ -39,18 +39,24 @@ class Diff(NamedTuple):
     folders_gone: frozenset[bytes]
 
 
-def listing(path: bytes, settings: Scan) -> Listing | None:
-    """What the folder *path* holds; None when there is no such folder (any more)."""
+def listing(path: bytes, settings: Scan, mounted: frozenset[bytes]) -> Listing | None:
+    """What the folder *path* holds; None when there is no such folder (any more). *mounted* are all mount points:
+    they are not touched, because a disk that hangs there would keep this one waiting.
+    """
     files: dict[bytes, Stat] = {}
-    folders: dict[bytes, int] = {}
+    folders: set[bytes] = set()
+    mounts: set[bytes] = set()
     try:
         device = os.stat(path).st_dev
         with os.scandir(path) as entries:
             for entry in entries:
                 if ignored(entry.name, settings):
                     continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders[entry.name] = _device(entry, device)
+                if mounted and entry.path in mounted:
+                    mounts.add(entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    other = not mounted and _device(entry, device) != device
+                    (mounts if other else folders).add(entry.name)
                 elif wanted(entry.name) and (seen := _stat(entry)) is not None:
                     files[entry.name] = seen
     except (FileNotFoundError, NotADirectoryError):
@@ -59,8 +65,7 @@ def listing(path: bytes, settings: Scan) -> Listing | None:
         if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
             return None
         return Listing({}, frozenset(), frozenset(), complete=False)
-    mounts = frozenset(name for name, theirs in folders.items() if theirs != device)
-    return Listing(files, frozenset(folders) - mounts, mounts, complete=True)
+    return Listing(files, frozenset(folders), frozenset(mounts), complete=True)
 
 
 def _stat(entry: os.DirEntry[bytes]) -> Stat | None:

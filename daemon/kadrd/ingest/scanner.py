@@ -1,19 +1,24 @@
 """Brings the catalogue's folders and files in line with the disk. Reads folders, never the inside of a file.
 
 Nothing is forgotten at once: a file that is not found is missing, and is deleted only when a later look agrees;
-a root whose disk is away is offline, and nothing in it is missing.
+a root whose disk is away, or does not answer, is offline, and nothing in it is missing.
+
+Every system call on a root is made by that root's own thread (disks.py). What comes in time is taken at once; what comes
+late is taken when it comes, and until then the root's other folders wait, and nobody else's.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import time
+from functools import partial
 
 from kadrd.config import Scan
 from kadrd.ingest import scan, volume
 from kadrd.ingest.backlog import Backlog, Dirty
+from kadrd.ingest.disks import Disks
+from kadrd.ingest.look import Sample, Sight, look, still_gone
 from kadrd.ingest.settle import Settle, age
 from kadrd.ingest.watch import Watcher
 from kadrd.store.catalogue import Catalogue
@@ -41,37 +46,52 @@ class Scanner:
         self._roots: list[Root] = self._tree.roots()
         self.unreadable: set[bytes] = set()
         self._poll_after = 0.0
+        self._mounts = volume.Mounts()
+        self._disks = Disks(backlog.wake, settings.hang_seconds)
+        self._waiting: dict[int, list[Dirty]] = {}
+        """Folders whose disk has not answered an earlier question yet, by root."""
+        self._recognised: dict[int, int] = {}
+        """How often the mount table had changed when each root was last recognised."""
+        self._accepted: set[int] = set()
+        """Offline roots of which the user said that what lies there now is meant."""
+        self._strangers: dict[int, volume.Volume] = {}
+        """What lies in the place of an offline root, and was found to be another disk."""
         self.full_scans = 0
         self.came_back = False
         """Whether a disk came back; its pictures may lack a vector of a model that was taken up meanwhile."""
 
     # Roots
 
-    def add_root(self, path: bytes) -> bool:
-        """Watch *path*; False when it is watched already, by itself or through a folder above it."""
-        if self.root_of(path) is not None:
-            self._backlog.add(path, deep=True)
-            return False
-        with self._catalogue.transaction():
-            self._add_root(path, None)
-        self._backlog.add(path, deep=True)
-        return True
+    def add_root(self, path: bytes, here: volume.Volume) -> bool:
+        """Watch *path*, where *here* lies; False when it is watched already, by itself or through a folder above it.
 
-    def _add_root(self, path: bytes, inside: Root | None) -> None:
-        here = volume.at(path)
-        if here is None:
-            raise FileNotFoundError(errno.ENOENT, "no such folder", path)
-        self._tree.add_root(path, *here, inside.inside or inside.id if inside else None)
-        self._roots = self._tree.roots()
+        For a root that is offline it says that what lies there now is meant.
+        """
+        root = self.root_of(path)
+        new = root is None
+        if root is not None and root.path == path and not root.online:
+            self._accepted.add(root.id)
+        if new:
+            with self._catalogue.transaction():
+                self._tree.add_root(path, *here)
+            self._roots_changed()
+        self._backlog.add(path, deep=True)
+        return new
 
     def remove_root(self, root: Root) -> int:
         """Forget a root and the disks inside it; gives the number of its files."""
         with self._catalogue.transaction():
             count = self._tree.remove_root(root.id)
-        self._roots = self._tree.roots()
-        self._watcher.disarm(root.path)
+        self._disarm(root.path, root)
+        self._roots_changed()
         self.unreadable = {path for path in self.unreadable if self.root_of(path) is not None}
         return count
+
+    def _roots_changed(self) -> None:
+        self._roots = self._tree.roots()
+        kept = {root.id for root in self._roots}
+        self._disks.keep(kept)
+        self._waiting = {id_: dirties for id_, dirties in self._waiting.items() if id_ in kept}
 
     def root_of(self, path: bytes) -> Root | None:
         """The root that *path* lies in."""
@@ -93,12 +113,12 @@ class Scanner:
 
     def check_roots(self) -> None:
         """Notice disks that went, came back or are new."""
-        known = {root.path for root in self._roots}
         for root in self._roots:
-            if self._present(root) != root.online:
-                self._backlog.add(root.path, deep=True)
+            if root.id not in self._disks.late:
+                self._disks.ask(root.id, partial(volume.at, root.path), partial(self._check, root.id))
+        known = {root.path for root in self._roots}
         for top in self.roots:
-            for point in volume.mounted_below(top.path) - known:
+            for point in volume.topmost(self._mounts.below(top.path) - known):
                 self._backlog.add(os.path.dirname(point))
         # At most so many a second, however many the system will not watch.
         if time.monotonic() >= self._poll_after:
@@ -106,6 +126,49 @@ class Scanner:
             self._poll_after = time.monotonic() + len(by_clock) / POLLED_A_SECOND
             for path in by_clock:
                 self._backlog.add(path)
+
+    def _check(self, root_id: int, here: volume.Volume | None) -> None:
+        root = self._root(root_id)
+        if root is None:
+            return
+        if root.online:
+            differs = here != (root.system, root.inode)
+        else:  # a disk that was found to be another one is not asked again, unless it may have been filled since
+            stranger = (
+                here == self._strangers.get(root_id) and here is not None and here.system != root.system
+            )
+            differs = here is not None and not stranger
+        if differs:
+            self._backlog.add(root.path, deep=True)
+
+    def _root(self, root_id: int) -> Root | None:
+        """The root as it is now; None when it was removed."""
+        return next((root for root in self._roots if root.id == root_id), None)
+
+    def ask_after(self) -> None:
+        """Give disks that do not answer another moment."""
+        self._disks.ask_after()
+
+    def next_hang(self) -> float | None:
+        """When to look whether a disk still says nothing."""
+        return self._disks.next_hang()
+
+    @property
+    def unseen(self) -> int:
+        """How many folders are marked and not looked at yet, but for those on disks that do not answer."""
+        return len(self._backlog) + len(self._held())
+
+    def oldest(self) -> int | None:
+        """The smallest number that is still marked, but for disks that do not answer."""
+        numbers = [dirty.number for dirty in self._held()]
+        first = self._backlog.oldest()
+        return min(numbers if first is None else [first, *numbers], default=None)
+
+    def _held(self) -> list[Dirty]:
+        """Folders that wait for a disk which is slow but not hanging."""
+        slow = {id_: late for id_, late in list(self._disks.late.items()) if not late.hangs}
+        asked = [late.about for late in slow.values() if late.about is not None]
+        return asked + [dirty for id_ in slow for dirty in self._waiting.get(id_, ())]
 
     # Folders
 
@@ -115,6 +178,7 @@ class Scanner:
         taken: list[Dirty] = []
         try:
             with self._catalogue.transaction():
+                came = self._take_late(taken)
                 while (not taken or time.monotonic() < end) and (dirty := self._backlog.take()) is not None:
                     taken.append(dirty)
                     self._look(dirty)
@@ -124,30 +188,78 @@ class Scanner:
             for dirty in taken:
                 self._backlog.add(dirty.path, deep=dirty.deep, number=dirty.number)
             raise
-        return bool(taken)
+        return bool(taken) or came
 
-    def _look(self, dirty: Dirty) -> None:
+    def _look(self, dirty: Dirty, sample: Sample | None = None) -> None:
         path, root = dirty.path, self.root_of(dirty.path)
         if root is None or self._ignored(path, root):
             return
-        if path == root.path:
-            if not self._update_online(root):
+        if root.id in self._disks.late:
+            self._waiting.setdefault(root.id, []).append(dirty)
+            return
+        if path != root.path and self._tree.folder(path) is None:
+            above = os.path.dirname(path)
+            if self._tree.folder(above) is None:
+                self._backlog.add(above, number=dirty.number)
                 return
-        elif self._tree.folder(path) is None and self._tree.folder(os.path.dirname(path)) is None:
-            self._backlog.add(os.path.dirname(path), number=dirty.number)
+        mounted, mounts = self._mounts.points(), self._mounts.changes
+        question = partial(
+            look, path, root, sample=sample, stayed=self._recognised.get(root.id) == mounts,
+            arm=self._watcher.arm, settings=self._settings, mounted=mounted,
+        )  # fmt: skip
+        self._disks.ask(root.id, question, partial(self._seen, root.id, dirty, mounts), about=dirty)
+
+    def _seen(self, root_id: int, dirty: Dirty, mounts: int, sight: Sight) -> None:
+        path, root = dirty.path, self._root(root_id)
+        if root is None:
             return
-        # It was a folder once; a link could lead out of the root.
-        if path != root.path and os.path.islink(path):
-            self._folder_gone(path, root)
+        if sight.present is None:
+            sample = [] if root_id in self._accepted else self._tree.sample(root.id, SAMPLE_FILES)
+            self._look(dirty, sample)
             return
-        self._watcher.arm(path)
-        found = scan.listing(path, self._settings)
-        if found is None:
-            if self._update_online(root):  # an unmount speaks of the folders on the disk, not of the disk
+        self._accepted.discard(root_id)
+        if sight.present:
+            self._recognised[root_id] = mounts
+        if not sight.present or sight.here != (root.system, root.inode) or not root.online:
+            root = self._update_online(root, sight)
+        if not root.online:
+            return
+        self._watcher.note(path, watched=sight.watched)
+        if sight.listing is None:
+            if path != root.path:
                 self._folder_gone(path, root)
             return
-        (self.unreadable.discard if found.complete else self.unreadable.add)(path)
-        self._apply(root, dirty, found)
+        (self.unreadable.discard if sight.listing.complete else self.unreadable.add)(path)
+        self._apply(root, dirty, sight.listing)
+
+    def _take_late(self, taken: list[Dirty]) -> bool:
+        """What disks answered late, and those that do not answer at all; whether there was anything.
+
+        Adds to *taken* what has to be looked at again should the transaction fail.
+        """
+        answered, hanging = self._disks.answered(), self._disks.hanging()
+        for late in answered:
+            root = self._root(late.root_id)
+            if root is not None:
+                taken.append(late.about or Dirty(root.path, True, self._backlog.last))
+            for dirty in self._waiting.pop(late.root_id, ()):
+                self._backlog.add(dirty.path, deep=dirty.deep, number=dirty.number)
+            if not late.hangs:
+                late.then(late.answer.result())
+            elif root is not None:
+                # It answers again. Number 0: a sync that began before this turn waits for it too.
+                self._backlog.add(root.path, deep=True, number=0)
+        for late in hanging:
+            root = self._root(late.root_id)
+            if root is not None and root.online:
+                log.warning("the disk at %r does not answer; it counts as offline until it does", root.path)
+                self._set_online(root, online=False)
+        return bool(answered or hanging)
+
+    def _disarm(self, path: bytes, root: Root) -> None:
+        """Watch nothing in or below *path*. The kernel may have to look there, so its disk's thread does it."""
+        self._watcher.unnote(path)
+        self._disks.tell(root.id, lambda: self._watcher.disarm(path))
 
     def _ignored(self, path: bytes, root: Root) -> bool:
         """Whether any folder on the way from the root is one that the scan leaves out."""
@@ -155,8 +267,11 @@ class Scanner:
 
     def _apply(self, root: Root, dirty: Dirty, found: scan.Listing) -> None:
         known = self._tree.folder(dirty.path)
-        # A folder without a parent is a root's top, or was one until a root above it took it in.
-        stray = known is not None and known.parent_id is None and dirty.path != root.path
+        # A folder without a parent is a root's top, or was one until a root above it took it in; one of another root lay
+        # there before a disk was mounted over it, or was taken away.
+        stray = known is not None and (
+            known.root_id != root.id or (known.parent_id is None and dirty.path != root.path)
+        )
         if known is None or not known.present or stray:
             known = self._tree.add_folder(root.id, dirty.path)
         diff = scan.compare(found, known)
@@ -177,7 +292,8 @@ class Scanner:
     def _mounted(self, path: bytes, root: Root, number: int) -> None:
         """A disk inside *root*: a root of its own, that goes offline by itself and is forgotten with the other."""
         if all(known.path != path for known in self._roots):
-            self._add_root(path, root)
+            self._tree.add_root(path, 0, 0, root.inside or root.id)  # which disk it is, its first look tells
+            self._roots = self._tree.roots()
             self._backlog.add(path, deep=True, number=number)
 
     def _folder_gone(self, path: bytes, root: Root) -> None:
@@ -185,33 +301,30 @@ class Scanner:
             if disk.path == path or disk.path.startswith(path + b"/"):
                 self._backlog.add(disk.path)  # its mount point went with it: offline, not deleted
         self._tree.folder_gone(path, root.id)
-        self._watcher.disarm(path)
+        self._disarm(path, root)
         self.unreadable.discard(path)
 
     # Disks that go and come
 
-    def _present(self, root: Root) -> bool:
-        """Whether what the root held may be there: not an empty mount point, nor another disk in its place."""
-        here = volume.at(root.path)
-        if here is None or here == (root.system, root.inode):
-            return here is not None
-        if here.system == root.system and volume.holds_anything(root.path):
-            return True  # the folder was made anew on the same disk
-        sample = self._tree.sample(root.id, SAMPLE_FILES)
-        return not sample or volume.holds(sample)
+    def _update_online(self, root: Root, sight: Sight) -> Root:
+        """The root as it is now."""
+        self._strangers.pop(root.id, None)
+        if not sight.present and sight.here is not None:
+            self._strangers[root.id] = sight.here
+        if sight.present and sight.here is not None and sight.here != (root.system, root.inode):
+            self._tree.set_volume(root.id, *sight.here)
+            self._roots = self._tree.roots()
+        if sight.present != root.online:
+            log.info("%r is %s", root.path, "online again" if sight.present else "offline")
+            self._set_online(root, online=bool(sight.present))
+            self.came_back |= bool(sight.present)
+            if sight.present:
+                self._backlog.add(root.path, deep=True)
+        return next(now for now in self._roots if now.id == root.id)
 
-    def _update_online(self, root: Root) -> bool:
-        present = self._present(root)
-        here = volume.at(root.path) if present else None
-        if here is not None and here != (root.system, root.inode):
-            self._tree.set_volume(root.id, *here)
-            self._roots = self._tree.roots()
-        if present != root.online:
-            log.info("%r is %s", root.path, "online again" if present else "offline")
-            self._tree.set_online(root.id, present)
-            self._roots = self._tree.roots()
-            self.came_back |= present
-        return present
+    def _set_online(self, root: Root, *, online: bool) -> None:
+        self._tree.set_online(root.id, online)
+        self._roots = self._tree.roots()
 
     # Files that stay away
 
@@ -219,17 +332,21 @@ class Scanner:
         """Delete files that have been missing for a while, when another look agrees."""
         if not self._tree.any_missing():  # counting a million files every time would cost
             return
-        for root in self._roots:
-            missing = self._tree.long_missing(root.id, now - self._settings.gone_seconds, SWEEP_FILES)
-            if missing and self._suspicious(root):
-                missing = self._tree.long_missing(root.id, now - MASS_PATIENCE, SWEEP_FILES)
-            gone = [file_id for file_id, path in missing if scan.gone(path, self._settings, root.path)]
-            if len(gone) < len(missing):
-                for folder in {os.path.dirname(path) for _, path in missing}:
-                    self._backlog.add(folder)
-            if gone:
-                with self._catalogue.transaction():
-                    self._tree.forget(gone)
+        with self._catalogue.transaction():
+            for root in self._roots:
+                missing = self._tree.long_missing(root.id, now - self._settings.gone_seconds, SWEEP_FILES)
+                if missing and self._suspicious(root):
+                    missing = self._tree.long_missing(root.id, now - MASS_PATIENCE, SWEEP_FILES)
+                if missing and root.id not in self._disks.late:
+                    self._disks.ask(root.id, partial(still_gone, missing, root, self._settings), self._forget)
+
+    def _forget(self, found: tuple[list[int], set[bytes]]) -> None:
+        gone, doubtful = found
+        for folder in doubtful:
+            self._backlog.add(folder)
+        if gone:
+            self._catalogue.keep_age()
+            self._tree.forget(gone)
 
     def _suspicious(self, root: Root) -> bool:
         missing, all_ = self._tree.share_missing(root.id)

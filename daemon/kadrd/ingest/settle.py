@@ -13,6 +13,8 @@ from kadrd.values import Stat
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 60.0
+# vfat's mtime.
+TICK_SECONDS = 2.0
 
 
 class Settle:
@@ -63,6 +65,12 @@ class Settle:
         """
         self._due = {file_id: due for file_id, due in self._due.items() if due > now}
         return min(self._due.values(), default=None)
+
+
+def racy(stat: Stat) -> bool:
+    """Whether the file may change again and look the same: vfat and its kin keep whole seconds, and it is this young."""
+    whole = stat.mtime_ns % 10**9 == 0 and stat.ctime_ns % 10**9 == 0
+    return whole and age(stat) < TICK_SECONDS
 
 
 def age(stat: Stat) -> float:

@@ -1,19 +1,17 @@
 """Events as hints: which folder may have changed. The only importer of watchdog.
 
 The scanner arms a folder just before it lists it, so nothing can fall between. An event says only "look at
-this folder again"; a lost one costs time, never data. `lost` is called when the system dropped events.
+this folder again", or at all below it when it is another one than before (`moved`); a lost one costs time, never
+data. `lost` is called when the system dropped events.
 
-Linux: one inotify watch a folder, through watchdog's InotifyFD (one descriptor, one thread, which reports a full
-queue). Its recursive observer is not used: its own bookkeeping dies under concurrent renames (KeyError in the
-reader thread of 7.1.0, gorakhargosh/watchdog#600), and ours is the catalogue anyway.
-macOS: one recursive FSEvents stream a root.
+Linux: ingest/inotify.py, one watch a folder.
+macOS: one recursive FSEvents stream a root, through watchdog.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import sys
 import threading
@@ -24,22 +22,29 @@ FENCE_SECONDS = 5.0
 
 
 class Watcher:
-    """Watches folders and calls *dirty* with the path of one that may have changed, from a thread of its own."""
+    """Watches folders and calls *dirty* with the path of one that may have changed, from a thread of its own.
 
-    def __init__(self, dirty: Callable[[bytes], None], lost: Callable[[], None], fence_folder: str) -> None:
+    *moved* is called with the path at which a folder was, or is, that went elsewhere: nothing that was known below it
+    need be true, and the folders in it, which did not move themselves, say nothing.
+    """
+
+    def __init__(
+        self, dirty: Callable[[bytes], None], lost: Callable[[], None], fence_folder: str,
+        moved: Callable[[bytes], None] | None = None,
+    ) -> None:  # fmt: skip
         self.unwatched: set[bytes] = set()
         """Folders that the system would not watch: they are looked at by the clock."""
-        self._dirty, self._lost = dirty, lost
+        self._dirty, self._tell_lost, self._moved = dirty, lost, moved or dirty
         self._fence_folder = os.fsencode(fence_folder)
         self._fence = threading.Condition()
-        self._fence_made = self._fence_seen = self._beat = 0
+        self._fence_made = self._fence_seen = self._beat = self._losses = 0
         os.makedirs(fence_folder, mode=0o700, exist_ok=True)
         self._system: Any = self._started()
 
     def _started(self) -> Any:
         """The system's watch; one that watches nothing when the system gives no more of them."""
         try:
-            system = _System(self.event, self._lost)
+            system = _System(self.event, self._moved, self._lost)
         except OSError:
             return _Nothing()
         try:
@@ -70,19 +75,25 @@ class Watcher:
             self._fence_seen = self._fence_made
         return not (isinstance(before, _Nothing) and isinstance(self._system, _Nothing))
 
-    def arm(self, folder: bytes) -> None:
-        """Watch *folder* from now on. A folder that cannot be watched is remembered in `unwatched`."""
+    def arm(self, folder: bytes) -> bool:
+        """Watch *folder* from now on; False when the system would not. From any thread: a dead disk may hold it for ever."""
         try:
             self._system.arm(folder)
-            self.unwatched.discard(folder)
         except OSError as error:
             # A folder that is gone or may not be read is the scanner's business, which looks at it again anyway.
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
-                self.unwatched.add(folder)
+            return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES)
+        return True
+
+    def note(self, folder: bytes, *, watched: bool) -> None:
+        """Keep in mind what `arm` said; on the ingest thread only."""
+        (self.unwatched.discard if watched else self.unwatched.add)(folder)
 
     def disarm(self, root: bytes) -> None:
-        """Watch nothing in or below *root* any more."""
+        """Watch nothing in or below *root* any more. From any thread, like `arm`."""
         self._system.disarm(root)
+
+    def unnote(self, root: bytes) -> None:
+        """Forget what `arm` said of *root* and below; on the ingest thread only."""
         self.unwatched = {path for path in self.unwatched if not _below(path, root)}
 
     def fence(self) -> bool:
@@ -93,8 +104,9 @@ class Watcher:
         if not self._system.ordered:
             return False
         with self._fence:
-            number = self._send_fence()
-            return number > 0 and self._fence.wait_for(lambda: self._fence_seen >= number, FENCE_SECONDS)
+            number, losses = self._send_fence(), self._losses
+            self._fence.wait_for(lambda: self._fence_seen >= number or self._losses > losses, FENCE_SECONDS)
+            return 0 < number <= self._fence_seen
 
     def _send_fence(self) -> int:
         """The number to wait for; 0, which has been seen, when the disk is too full to make the file."""
@@ -123,6 +135,13 @@ class Watcher:
                 self._fence_seen = max(self._fence_seen, int(name))
                 self._fence.notify_all()
 
+    def _lost(self) -> None:
+        """The system dropped events, maybe a fence too; called by its thread."""
+        with self._fence:
+            self._losses += 1
+            self._fence.notify_all()
+        self._tell_lost()
+
 
 def _below(path: bytes, root: bytes) -> bool:
     return path == root or path.startswith(root.rstrip(b"/") + b"/")
@@ -147,124 +166,44 @@ class _Nothing:
 
 
 if sys.platform == "linux":
-    from watchdog.observers.inotify_c import InotifyConstants as _In
-    from watchdog.observers.inotify_c import InotifyFD
-
-    # Not OPEN, ACCESS, ATTRIB or CLOSE_NOWRITE: our own reading must not wake us.
-    _MASK = (
-        _In.IN_CLOSE_WRITE | _In.IN_CREATE | _In.IN_MOVED_FROM | _In.IN_MOVED_TO | _In.IN_DELETE | _In.IN_DELETE_SELF
-        | _In.IN_MOVE_SELF | _In.IN_ONLYDIR | _In.IN_DONT_FOLLOW | _In.IN_EXCL_UNLINK
-    )  # fmt: skip
-
-    def _inode(path: bytes) -> int:
-        try:
-            return os.stat(path).st_ino
-        except OSError:
-            return -1
-
-    class _Armed:
-        """watchdog's callback for one folder, under the path it had when it was armed."""
-
-        def __init__(self, system: _System, path: bytes, number: int) -> None:
-            self._system, self._path, self.number = system, path, number
-            self._inode = _inode(path)
-
-        def on_event(self, event: Any) -> None:
-            self._system.on_event(self._path, event.name)
-            if event.mask & _In.IN_MOVE_SELF and _inode(self._path) != self._inode:
-                # It has another path now; the scan of its new parent arms that one. This one is over. (The news
-                # of the move also reaches a callback that was armed under the new path before it was read.)
-                self._system.drop(event.wd, self._path, self.number)
-
-        def on_watch_deleted(self, _wd: int) -> None:
-            self._system.forget(self._path, self.number)
-
-        def on_queue_overflow(self) -> None:
-            self._system.on_lost()
-
-    class _System:
-        """Linux: inotify. Every arming is a callback with a number of its own, so that a folder which was
-        replaced by another under the same path is watched whatever order the news of it comes in.
-        """
-
-        ordered = True
-
-        def __init__(self, on_event: Callable[[bytes, bytes], None], on_lost: Callable[[], None]) -> None:
-            self.on_event, self._lost = on_event, on_lost
-            self._numbers = itertools.count(1)
-            self._lock = threading.Lock()
-            self._armed: dict[bytes, tuple[int, int]] = {}
-            # Any: its types tell watch descriptors and callback numbers apart, which for us are numbers.
-            self._reader: Any = InotifyFD()
-            self._reader.daemon, self._reader.name = True, "inotify"
-            self._reader.start()
-
-        def arm(self, folder: bytes) -> None:
-            with self._lock:
-                number = next(self._numbers)
-                wd = self._reader.add_callback(folder, _MASK, _Armed(self, folder, number), number)
-                before = self._armed.get(folder)
-                self._armed[folder] = (wd, number)
-            if before is not None:
-                self._reader.remove_callbacks([before])
-            if wd == -1:  # watchdog keeps silent about EACCES
-                self.drop(wd, folder, number)
-                raise PermissionError(errno.EACCES, "cannot be watched", folder)
-
-        def disarm(self, root: bytes) -> None:
-            with self._lock:
-                paths = [path for path in self._armed if _below(path, root)]
-                over = [self._armed.pop(path) for path in paths]
-            self._reader.remove_callbacks(over)
-
-        def drop(self, wd: int, path: bytes, number: int) -> None:
-            self.forget(path, number)
-            self._reader.remove_callbacks([(wd, number)])
-
-        def forget(self, path: bytes, number: int) -> None:
-            with self._lock:
-                if self._armed.get(path, (0, 0))[1] == number:
-                    del self._armed[path]
-
-        def on_lost(self) -> None:
-            self._lost()
-
-        def is_alive(self) -> bool:
-            return bool(self._reader.is_alive())
-
-        def close(self) -> None:
-            self._reader.stop()
-            self._reader.join()
+    from kadrd.ingest.inotify import Inotify as _System
 
 else:
-    from watchdog.events import FileSystemEvent, FileSystemEventHandler
+    from watchdog.events import EVENT_TYPE_MOVED, FileSystemEvent, FileSystemEventHandler
     from watchdog.observers import Observer
 
     class _Stream(FileSystemEventHandler):
         """watchdog's callback for one recursive stream."""
 
-        def __init__(self, on_event: Callable[[bytes, bytes], None]) -> None:
-            self._on_event = on_event
+        def __init__(
+            self, on_event: Callable[[bytes, bytes], None], on_moved: Callable[[bytes], None]
+        ) -> None:
+            self._on_event, self._on_moved = on_event, on_moved
 
         def on_any_event(self, event: FileSystemEvent) -> None:
-            for path in filter(None, (event.src_path, event.dest_path)):
-                folder, _, name = os.fsencode(path).rpartition(b"/")
+            for path in map(os.fsencode, filter(None, (event.src_path, event.dest_path))):
+                folder, _, name = path.rpartition(b"/")
                 self._on_event(folder, name)
+                if event.is_directory and event.event_type == EVENT_TYPE_MOVED:
+                    self._on_moved(path)
 
     class _System:
         """macOS: FSEvents, recursive, in no promised order."""
 
         ordered = False
 
-        def __init__(self, on_event: Callable[[bytes, bytes], None], _on_lost: Callable[[], None]) -> None:
-            self._on_event = on_event
+        def __init__(
+            self, on_event: Callable[[bytes, bytes], None], on_moved: Callable[[bytes], None],
+            _on_lost: Callable[[], None],
+        ) -> None:  # fmt: skip
+            self._on_event, self._on_moved = on_event, on_moved
             self._streams: dict[bytes, Any] = {}
             self._observer = Observer()
             self._observer.start()
 
         def arm(self, folder: bytes) -> None:
             if not any(_below(folder, root) for root in self._streams):
-                handler = _Stream(self._on_event)
+                handler = _Stream(self._on_event, self._on_moved)
                 self._streams[folder] = self._observer.schedule(handler, os.fsdecode(folder), recursive=True)
 
         def disarm(self, root: bytes) -> None:

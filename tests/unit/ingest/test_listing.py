@@ -38,7 +38,7 @@ def listed(tmp_path, monkeypatch):
                 yield [Entry(entry, error) for entry in entries]
 
         monkeypatch.setattr(scan.os, "scandir", scandir)
-        return scan.listing(os.fsencode(tmp_path), Scan())
+        return scan.listing(os.fsencode(tmp_path), Scan(), frozenset())
 
     return with_error
 

@@ -108,7 +108,7 @@ def test_listing(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
-    listing = scan.listing(os.fsencode(tmp_path), Scan())
+    listing = scan.listing(os.fsencode(tmp_path), Scan(), frozenset())
     assert (set(listing.files), listing.folders, listing.complete) == ({b"a.jpg"}, {b"folder"}, True)
 
 
@@ -116,7 +116,7 @@ def test_listing(tmp_path):
 def test_no_listing(tmp_path, what):
     """What is no folder has no listing."""
     (tmp_path / "file").touch()
-    assert scan.listing(os.fsencode(tmp_path / what), Scan()) is None
+    assert scan.listing(os.fsencode(tmp_path / what), Scan(), frozenset()) is None
 
 
 # Settle, by a clock of our own

@@ -1,5 +1,6 @@
 """Which disk lies at a path."""
 
+import contextlib
 import os
 
 import pytest
@@ -48,9 +49,9 @@ def test_sample(tmp_path):
 
 def test_mount_points():
     """Mount points below the top are found, and the top itself is not below itself."""
-    points = volume.mounted_below(b"/")
-    if not points:
-        pytest.skip("this system does not tell its mount points")
-    assert b"/proc" in points
-    assert b"/" not in points
-    assert b"/proc" not in volume.mounted_below(b"/proc")
+    with contextlib.closing(volume.Mounts()) as mounts:
+        if not mounts.points():
+            pytest.skip("this system does not tell its mount points")
+        assert b"/proc" in mounts.below(b"/")
+        assert b"/" not in mounts.below(b"/")
+        assert b"/proc" not in mounts.below(b"/proc")

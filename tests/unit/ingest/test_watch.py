@@ -93,13 +93,14 @@ def test_folder_that_was_replaced(watcher, heard, folder):
     assert heard.since(watcher) == {"sub"}
 
 
-def test_renamed_folder_is_silent_until_armed(watcher, heard, folder):
-    """A folder speaks under the path it was armed with; renamed, it is armed anew and speaks under the new one."""
+def test_renamed_folder_speaks_under_its_new_path(watcher, heard, folder):
+    """A renamed folder that is armed anew and given up under its old path speaks under the new one alone."""
     old, new = folder / "old", folder / "new"
     old.mkdir()
     watcher.arm(os.fsencode(old))
     old.rename(new)
     watcher.arm(os.fsencode(new))
+    watcher.disarm(os.fsencode(old))
     heard.since(watcher)
     (new / "a").touch()
     assert heard.since(watcher) == {"new"}
@@ -129,13 +130,12 @@ def test_disarmed(watcher, heard, folder):
 
 def test_what_cannot_be_watched(watcher, folder):
     """A folder that is gone is no trouble; the fence still works."""
-    watcher.arm(os.fsencode(folder / "none"))
-    assert watcher.unwatched == set()
+    assert watcher.arm(os.fsencode(folder / "none"))
     assert watcher.fence()
 
 
 def test_watches_that_run_out(watcher, folder, monkeypatch):
-    """When the system has no more watches the folder is remembered, until it can be watched again."""
+    """When the system has no more watches that is said and remembered, until the folder can be watched again."""
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -143,18 +143,10 @@ def test_watches_that_run_out(watcher, folder, monkeypatch):
     path = os.fsencode(folder)
     with monkeypatch.context() as patch:
         patch.setattr(watcher._system, "arm", full)
-        watcher.arm(path)
+        watcher.note(path, watched=watcher.arm(path))
     assert watcher.unwatched == {path}
-    watcher.arm(path)
+    watcher.note(path, watched=watcher.arm(path))
     assert watcher.unwatched == set()
-
-
-def test_overflow(watcher, heard, folder):
-    """When the system's queue runs over, that is said."""
-    watcher._system._armed  # noqa: B018 - the real one, not a stand-in
-    path = os.fsencode(folder)
-    watch._Armed(watcher._system, path, 1).on_queue_overflow()
-    assert heard.lost.is_set()
 
 
 def test_starts_anew(watcher, heard, folder):

@@ -61,8 +61,7 @@ def test_stuck_thread(heard, tmp_path):
 def test_dead_thread(heard):
     """A thread that ended is noticed at the next beat."""
     watcher = heard[0]
-    watcher._system._reader.stop()
-    watcher._system._reader.join()
+    watcher._system.close()
     watcher.beat()
     assert not watcher.beat()
     assert watcher.restart()
