@@ -11,6 +11,8 @@ import logging
 import os
 import shutil
 import signal
+import sys
+from functools import partial
 from pathlib import Path
 
 from kadr.protocol.errors import Busy
@@ -30,11 +32,13 @@ from kadrd.ingest.scanner import Scanner
 from kadrd.ingest.settle import Settle
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker
+from kadrd.mending import Mending
 from kadrd.query.answer import Serving, Words
 from kadrd.serve import commands, listener, report
+from kadrd.serve.listener import Lock, LockLost
 from kadrd.serve.parts import Parts
 from kadrd.serve.session import BUSY_RETRY_MS, Session
-from kadrd.store.catalogue import Catalogue
+from kadrd.store import reserve
 from kadrd.store.reader import Reader
 from kadrd.store.shards import Index
 
@@ -42,31 +46,60 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS = 128
 REST_SECONDS = 10.0
+SWITCH_SECONDS = 0.0005
 TEXT_THREADS = 2
+ANSWER_SECONDS = 1.0
 
 
 async def run(paths: Paths, config: Config, shelf: Shelf) -> None:
-    """Serve until told to stop."""
-    await Service(paths, config, shelf).run()
+    """Serve until told to stop. When the catalogue is found damaged it is made anew, and served again."""
+    told = asyncio.Event()
+    lock = Lock(lock_path(paths))
+    mending = Mending(paths.state, os.path.join(paths.cache, "shards"), lambda: _models(shelf))
+    try:
+        while not told.is_set():
+            try:
+                await Service(paths, config, shelf, lock=lock, mending=mending, told=told).run()
+            except Exception as error:
+                if not mending.heard(error):
+                    raise
+            if not mending.wanted:
+                mending.ended_well()
+                return
+    finally:
+        lock.release()
+
+
+def _models(shelf: Shelf) -> dict[str, str]:
+    """Name by fingerprint of what is installed."""
+    found = {}
+    for name in shelf.names():
+        with contextlib.suppress(ModelError):
+            found[shelf.find(name).fingerprint] = name
+    return found
 
 
 class Service:
     """The daemon of one instance."""
 
-    def __init__(self, paths: Paths, config: Config, shelf: Shelf) -> None:
+    def __init__(
+        self, paths: Paths, config: Config, shelf: Shelf, *, lock: Lock, mending: Mending, told: asyncio.Event,
+    ) -> None:  # fmt: skip
         self._paths, self._config, self._shelf = paths, config, shelf
-        self._stopping = asyncio.Event()
+        self._lock, self._mending, self._told = lock, mending, told
+        self._stopping, self._look = asyncio.Event(), asyncio.Event()
         self._sessions: dict[asyncio.Task[None], Session] = {}
 
     async def run(self) -> None:
         """Serve until told to stop."""
+        # A thread that is in the middle of Python is asked to pause after so long: the indexing thread would hold up
+        # every step of an answer for the 5 ms that Python gives it.
+        sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.ExitStack() as open_parts:
-            lock = listener.Lock(lock_path(self._paths))
-            open_parts.callback(lock.release)
-            self._build(open_parts)
             self._loop = asyncio.get_running_loop()
-            socket = listener.listen(self._paths.socket)
-            server = await asyncio.start_unix_server(self._connected, sock=socket)
+            self._build(open_parts)
+            self._door = listener.listen(self._paths.socket)
+            self._server = await asyncio.start_unix_server(self._connected, sock=self._door.socket)
             self._on_signals()
             self._ingest.start()
             open_parts.callback(self._stop_ingest)
@@ -76,28 +109,50 @@ class Service:
                 self._paths.socket,
                 self._parts.serving.model.name,
             )
-            await self._until_stopped()
-            server.close()
-            await self._end_sessions()
-            with contextlib.suppress(OSError):
-                os.unlink(self._paths.socket)
+            open_parts.enter_context(self._mending.begin(self._begin_anew))
+            try:
+                await self._until_stopped()
+            finally:
+                self._server.close()
+                await self._end_sessions()
+                if self._door.leads_here():
+                    os.unlink(self._paths.socket)
         log.info("stopped")
 
     async def _until_stopped(self) -> None:
-        while not self._stopping.is_set():
+        """Every ten seconds, and at SIGHUP: is this still the daemon of this home, and can it be reached?"""
+        while not (self._stopping.is_set() or self._told.is_set()):
+            self._look.clear()
+            if not self._lock.holds():
+                raise LockLost(self._lock.path)
+            if not self._door.leads_here():
+                await self._listen_anew()
             self._parts.rest()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), REST_SECONDS)
+                async with asyncio.timeout(REST_SECONDS):
+                    await self._look.wait()
+
+    async def _listen_anew(self) -> None:
+        """Somebody took the socket's name away. Who is connected stays so."""
+        log.warning("the socket %s was gone or another's, and is made again", self._paths.socket)
+        try:
+            door = listener.listen(self._paths.socket)
+        except (OSError, listener.UnsafeFolder) as error:
+            log.warning("the socket cannot be made: %s", error)  # in ten seconds again
+            return
+        server = await asyncio.start_unix_server(self._connected, sock=door.socket)
+        self._server.close()
+        self._door, self._server = door, server
 
     # Building
 
     def _build(self, open_parts: contextlib.ExitStack) -> None:
         for folder in (self._paths.state, self._paths.cache, self._paths.data):
             os.makedirs(folder, mode=0o700, exist_ok=True)
-        catalogue_path = os.path.join(self._paths.state, "catalogue.sqlite")
-        self._catalogue = Catalogue(catalogue_path)
+        reserve.make_room(self._paths.state)
+        self._catalogue = self._mending.opened()
         open_parts.callback(self._catalogue.close)
-        self._reader = Reader(catalogue_path)
+        self._reader = Reader(self._mending.path)
         open_parts.callback(self._reader.close)
         self._retry_after_update()
         serving = self._target(self._serving_model())
@@ -105,8 +160,10 @@ class Service:
         self._build_ingest(open_parts, serving)
         self._parts = Parts(
             paths=self._paths, config=self._config, reader=self._reader, ingest=self._ingest, watcher=self._watcher,
-            serving=self._with_words(serving), worker=self._worker(), stop=self._stopping.set,
+            serving=self._with_words(serving), worker=self._worker(), stop=self._stop,
         )  # fmt: skip
+        self._parts.suspect = self._ingest.suspect = self._mending.heard
+        self._parts.salvaged = self._mending.salvaged
         open_parts.callback(self._parts.close)
         self._choose()
 
@@ -120,7 +177,7 @@ class Service:
     def _build_ingest(self, open_parts: contextlib.ExitStack, serving: Target) -> None:
         backlog, settle = Backlog(), Settle(self._config.scan.quiet_seconds)
         fence_folder = os.path.join(self._paths.state, "fence")
-        self._watcher = Watcher(backlog.add, self._lost, fence_folder)
+        self._watcher = Watcher(backlog.add, self._lost, fence_folder, partial(backlog.add, deep=True))
         open_parts.callback(self._watcher.close)
         worker = self._worker()
         pipeline = Pipeline(self._catalogue, worker, settle, DECODER)
@@ -154,8 +211,9 @@ class Service:
 
     def _target(self, model: Model) -> Target:
         model_id = self._catalogue.model_id(model.fingerprint, model.name)
+        self._mending.trim(self._shards(model), self._catalogue.last_seq())
         index = Index(
-            folder=self._shards(model), catalogue=os.path.join(self._paths.state, "catalogue.sqlite"), reader=self._reader,
+            folder=self._shards(model), catalogue=self._mending.path, reader=self._reader,
             model_id=model_id, fingerprint=model.fingerprint, dimension=model.dimension,
             seal_at=self._config.index.seal_at, shard_size=self._config.index.shard_size,
         )  # fmt: skip
@@ -241,8 +299,24 @@ class Service:
 
     def _on_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stopping.set)
-        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._ingest.call(self._choose))
+            self._loop.add_signal_handler(number, self._stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._look_again)
+
+    def _stop(self) -> None:
+        self._told.set()
+        self._end()
+
+    def _end(self) -> None:
+        self._stopping.set()
+        self._look.set()
+
+    def _look_again(self) -> None:
+        self._ingest.call(self._choose)
+        self._look.set()
+
+    def _begin_anew(self) -> None:
+        """From any thread. The answer that is under way goes out first."""
+        self._loop.call_soon_threadsafe(self._loop.call_later, ANSWER_SECONDS, self._end)
 
     def _stop_ingest(self) -> None:
         self._ingest.stop()

@@ -13,6 +13,7 @@ import socket
 import stat
 import struct
 import sys
+from typing import NamedTuple
 
 from kadr.protocol.paths import SOCKET_PATH_LIMIT
 
@@ -25,6 +26,10 @@ class AlreadyRunning(Exception):
 
 class UnsafeFolder(Exception):
     """The socket's folder belongs to somebody else, or is no folder."""
+
+
+class LockLost(Exception):
+    """The lock was deleted or replaced while it was held, with the folder that it guards."""
 
 
 class Lock:
@@ -41,6 +46,17 @@ class Lock:
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)  # for people, and for `kadrd model use`
 
+        self.path = path
+
+    def holds(self) -> bool:
+        """Whether the file at the path is still the one that is locked: if not, another daemon may hold that."""
+        ours = os.fstat(self._descriptor)
+        try:
+            there = os.stat(self.path)
+        except OSError:
+            return False
+        return os.path.samestat(ours, there)
+
     def release(self) -> None:
         os.close(self._descriptor)
 
@@ -55,26 +71,45 @@ def holder(path: str) -> int | None:
     return None
 
 
-def listen(path: str) -> socket.socket:
+class Door(NamedTuple):
+    """A listening socket, and the name under which clients find it."""
+
+    socket: socket.socket
+    path: str
+    inode: int
+    device: int
+
+    def leads_here(self) -> bool:
+        """Whether the name still is this socket's: a cleaner or another program may have taken it away."""
+        try:
+            found = os.lstat(self.path)
+        except OSError:
+            return False
+        return (found.st_ino, found.st_dev) == (self.inode, self.device)
+
+
+def listen(path: str) -> Door:
     """A listening socket at *path*, ours alone. Raises UnsafeFolder or OSError."""
     if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
         raise UnsafeFolder(
             f"{path} is longer than the {SOCKET_PATH_LIMIT} bytes that a socket's path may have"
         )
-    _private_folder(os.path.dirname(path))
+    folder = os.path.dirname(path)
+    _private_folder(folder)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    private = f"{path}.{os.getpid() % 100000}"[:SOCKET_PATH_LIMIT]
+    private = os.path.join(folder, f".{os.getpid()}")  # no longer than the name itself
     with contextlib.suppress(FileNotFoundError):
         os.unlink(private)
     try:
         listener.bind(private)
         os.chmod(private, 0o600)
         listener.listen(BACKLOG)
+        found = os.lstat(private)
         os.rename(private, path)
     except OSError:
         listener.close()
         raise
-    return listener
+    return Door(listener, path, found.st_ino, found.st_dev)
 
 
 def _private_folder(path: str) -> None:

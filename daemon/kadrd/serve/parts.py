@@ -1,14 +1,11 @@
-"""What the commands may use of the daemon: its parts by name, a pool of threads, and a worker for pictures asked with. Decides nothing."""
+"""What the commands may use of the daemon: its parts by name, threads, and a worker for pictures asked with. Decides nothing."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 from kadr.protocol.paths import Paths
 from kadrd.config import Config
@@ -17,13 +14,15 @@ from kadrd.ingest.loop import Ingest
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker, WorkerLost
 from kadrd.query.answer import Serving
+from kadrd.serve.pool import Aside, Pool
 from kadrd.store.reader import Reader
+from kadrd.store.salvage import Salvaged
 from kadrd.values import Digest, Skipped, Vector
 
-_T = TypeVar("_T")
-
 # Two searches use both cores of a small machine; more only wait in another place.
-POOL_THREADS = 4
+SEARCHES, WAITING = 2, 256
+DISK_CALLS = 64
+CLOSE_SECONDS = 2.0
 
 
 class Parts:
@@ -44,22 +43,22 @@ class Parts:
         self.stop = stop
         self.instance = str(uuid.uuid4())
         self.started = time.monotonic()
-        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="search")
-        self._line = ThreadPoolExecutor(1, thread_name_prefix="similar")
+        self.salvaged: Salvaged | None = None
+        """When the catalogue was damaged and has been made anew."""
+        self.suspect: Callable[[Exception], bool] = lambda _: False
+        """Told of every error that was not expected; a damaged catalogue is noticed that way."""
+        self.requests = 0
+        """How many are under way, of all clients together."""
+        self.pool, self.aside = Pool(SEARCHES, WAITING), Aside(DISK_CALLS)
+        self.disks = Aside(DISK_CALLS)
+        """For paths that users name: were their disk dead, `aside` would soon be full."""
         self._worker, self._one_at_a_time = worker, threading.Lock()
-
-    async def in_pool(self, do: Callable[[], _T]) -> _T:
-        """*do* on a thread that may wait for disk and processor."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, do)
-
-    async def in_line(self, do: Callable[[], _T]) -> _T:
-        """*do* on the one thread for pictures that are asked with: a slow one holds up no search in words."""
-        return await asyncio.get_running_loop().run_in_executor(self._line, do)
 
     def close(self) -> None:
         self._worker.kill()
-        for pool in (self._pool, self._line):
-            pool.shutdown(cancel_futures=True)
+        self.aside.close(CLOSE_SECONDS)
+        self.disks.close(CLOSE_SECONDS)
+        self.pool.close()
         self._worker.close()
 
     def rest(self) -> None:

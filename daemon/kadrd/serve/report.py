@@ -23,7 +23,7 @@ def freshness(parts: Parts) -> dict[str, Any]:
     pending = parts.reader.pending()
     serving = parts.serving
     return {
-        "complete": pending == 0 and len(parts.ingest.backlog) == 0,
+        "complete": pending == 0 and parts.ingest.scanner.unseen == 0,
         "pending": pending,
         "offline_roots": parts.reader.offline_roots(),
         "warnings": warnings(parts),
@@ -37,6 +37,8 @@ def warnings(parts: Parts) -> list[str]:
     ingest = parts.ingest
     troubles = (ingest.trouble, ingest.pipeline.trouble)
     found = [f"New pictures cannot be indexed at the moment: {trouble}." for trouble in troubles if trouble]
+    if parts.salvaged and not parts.salvaged.roots:
+        found.append(parts.salvaged.sentence)
     if count := len(parts.watcher.unwatched):
         found.append(
             f"{_many(count, 'folder')} cannot be watched, so changes there are noticed later (`kadr doctor` says why)."
@@ -60,7 +62,7 @@ def status(parts: Parts) -> dict[str, Any]:
         "files": counts.files,
         "pictures": counts.pictures,
         "pending": counts.pending,
-        "scanning": len(ingest.backlog),
+        "scanning": ingest.scanner.unseen,
         "failures": _failures(parts),
         "failures_total": counts.failures,
         "encodes": ingest.pipeline.counts["encodes"],
@@ -70,6 +72,7 @@ def status(parts: Parts) -> dict[str, Any]:
         "full_scans": ingest.scanner.full_scans,
         "shards": serving.index.shards,
         "vectors": serving.index.count,
+        "requests": parts.requests,
         "rss_bytes": _rss(),
         "uptime_s": round(time.monotonic() - parts.started, 1),
         "warnings": warnings(parts),
@@ -154,9 +157,13 @@ def _about_disk(parts: Parts) -> list[dict[str, Any]]:
     damage, damaged = parts.reader.damage(), parts.serving.index.damaged
     return [
         _check("space", free > LOW_SPACE, f"{free >> 20:,} MB free for the catalogue", "Free some space." if free <= LOW_SPACE else ""),
-        _check("catalogue", not damage, damage or f"whole, SQLite {SQLITE_VERSION}", "Stop the daemon, move the catalogue away, add the folders again." if damage else ""),
+        _check("catalogue", not damage, damage or f"whole, SQLite {SQLITE_VERSION}{_salvaged(parts)}", "Run `kadr verify`: it has the catalogue made anew." if damage else ""),
         _check("shards", not damaged, f"{_many(damaged, 'shard')} being built again" if damaged else f"{parts.serving.index.shards} sealed", "Wait: it comes from the catalogue, and nothing is encoded again." if damaged else ""),
     ]  # fmt: skip
+
+
+def _salvaged(parts: Parts) -> str:
+    return f". {parts.salvaged.sentence}" if parts.salvaged else ""
 
 
 def _about_pictures(parts: Parts) -> list[dict[str, Any]]:

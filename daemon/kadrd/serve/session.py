@@ -12,7 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from kadr.protocol import messages
 from kadr.protocol.errors import (
@@ -44,6 +44,16 @@ Perform = Callable[[Any, Say], Awaitable[dict[str, Any]]]
 """Answers one request: any number of replies through Say, then the body of the last one."""
 
 
+class Patience(NamedTuple):
+    """How many seconds a client may take."""
+
+    hello: float = HELLO_SECONDS
+    frame: float = FRAME_SECONDS
+    idle: float = IDLE_SECONDS
+    stall: float = STALL_SECONDS
+    """to read what it is sent"""
+
+
 class Closed(Exception):
     """The connection is over."""
 
@@ -57,9 +67,10 @@ class Session:
         writer: asyncio.StreamWriter,
         welcome: Callable[[], Welcome],
         perform: Perform,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
         self._reader, self._writer = reader, writer
-        self._welcome, self._perform = welcome, perform
+        self._welcome, self._perform, self._patience = welcome, perform, patience
         self._frames = FrameReader(HELLO_LIMIT)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sending = asyncio.Lock()
@@ -69,8 +80,9 @@ class Session:
         try:
             await self._greet()
             self._frames.limit = REQUEST_LIMIT
-            while True:
-                await self._take(await self._next(IDLE_SECONDS))
+            while not self._writer.is_closing():  # what a client that went has still asked is nobody's
+                await self._take(await self._next(self._patience.idle))
+                await asyncio.sleep(0)  # the others' turn: one read may hold a thousand frames
         except (Closed, ConnectionError, TimeoutError, asyncio.CancelledError):
             pass  # cancelled: the daemon is stopping, and asyncio would log a traceback
         except KadrError as error:
@@ -93,7 +105,7 @@ class Session:
     # Reading
 
     async def _greet(self) -> None:
-        message = await self._next(HELLO_SECONDS)
+        message = await self._next(self._patience.hello)
         if message.get("op") != "hello":
             raise NotInitialized
         hello = messages.fields(Hello, message)
@@ -109,14 +121,15 @@ class Session:
         while (frame := self._frames.next()) is None:
             if self._frames.partial and begun is None:
                 begun = time.monotonic()
-            wait: float | None = (
-                patience if begun is None else begun + min(FRAME_SECONDS, patience) - time.monotonic()
+            wait = (
+                patience if begun is None else begun + min(self._patience.frame, patience) - time.monotonic()
             )
-            if begun is None and self._tasks:
-                wait = None  # somebody who waits for an answer is not idle
             try:
-                data = await asyncio.wait_for(self._reader.read(65536), wait)
+                async with asyncio.timeout(wait):
+                    data = await self._reader.read(65536)
             except TimeoutError:
+                if begun is None and self._tasks:
+                    continue  # somebody who waits for an answer is not idle
                 raise Closed from None
             if not data:
                 raise Closed
@@ -139,8 +152,8 @@ class Session:
         except KadrError as error:
             await self._send(number, Err(error))
             return
+        # The loop lets it begin before the next frame: a task that is cancelled before would never answer.
         self._tasks[number] = asyncio.create_task(self._answer(number, request, deadline_ms))
-        await asyncio.sleep(0)  # a task that is cancelled before it has begun would never answer
 
     def _cancel(self, request: Cancel) -> None:
         if request.target in self._tasks:
@@ -183,8 +196,11 @@ class Session:
             frame = encode(messages.reply(number, Err(error)))
         async with self._sending:
             self._writer.write(frame)
+            if not (self._writer.transport.get_write_buffer_size() or self._writer.is_closing()):
+                return  # nearly always; a wait with a limit costs more than the rest
             try:
-                await asyncio.wait_for(self._writer.drain(), STALL_SECONDS)
+                async with asyncio.timeout(self._patience.stall):
+                    await self._writer.drain()
             except TimeoutError:
                 self._writer.transport.abort()
                 raise Closed from None
@@ -196,4 +212,4 @@ class Session:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._writer.close()
         with contextlib.suppress(ConnectionError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), STALL_SECONDS)
+            await asyncio.wait_for(self._writer.wait_closed(), self._patience.stall)
