@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,8 @@ def _main(argv: Sequence[str] | None) -> int:
         return 2
     if args.command == "run":
         return run()
+    if args.command == "verify":
+        return verify()
     if args.command == "model":
         return model(args)
     from kadrd.learn import train
@@ -55,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kadrd {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("run", help="serve in the foreground, until SIGTERM or Ctrl-C")
+    commands.add_parser("verify", help="compare disk, catalogue and index while no daemon runs")
     from kadrd.embed import commands as model_commands
 
     model_commands.add_arguments(commands.add_parser("model", help="add, list, use and remove models"))
@@ -67,17 +70,47 @@ def _parser() -> argparse.ArgumentParser:
 def run() -> int:
     """The daemon."""
     from kadrd import config, service
-    from kadrd.embed.errors import ModelError
-    from kadrd.serve.listener import AlreadyRunning, UnsafeFolder
-    from kadrd.store.schema import CatalogueError, NotACatalogue, SchemaTooNew
 
-    # What can be wrong at the start: (what happened, what to do next, exit code). The most special one comes first.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.umask(0o077)
+    paths = places.current()
+
+    def serve() -> int:
+        asyncio.run(service.run(paths, config.read(paths.config), _shelf(paths)))
+        return OK
+
+    return _told(serve)
+
+
+def verify() -> int:
+    """Compare disk, catalogue and index while no daemon runs."""
+    from kadrd import config, offline
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    paths = places.current()
+
+    def compare() -> int:
+        return OK if offline.verify(paths, config.read(paths.config), _shelf(paths), print) else FAILED
+
+    return _told(compare)
+
+
+def _told(do: Callable[[], int]) -> int:
+    """What *do* gives; one sentence for every way in which it can fail."""
+    from kadrd import config
+    from kadrd.embed.errors import ModelError
+    from kadrd.serve.listener import AlreadyRunning, LockLost, UnsafeFolder
+    from kadrd.store.schema import CatalogueError, Damaged, NotACatalogue, SchemaTooNew
+
+    # What can be wrong: (what happened, what to do next, exit code). The most special one comes first.
     ways = (
         (config.ConfigError, "{}", "", CONFIG),
         (AlreadyRunning, "A daemon runs already for this home.", "Ask it: kadr status", RUNNING),
+        (LockLost, "The lock {} is gone: somebody took this home's state away.", "Start it again.", FAILED),
         (ModelError, "{}", "", CONFIG),
         (SchemaTooNew, "The catalogue is from a newer kadr: {}.", "Install that version again.", CONFIG),
-        (NotACatalogue, "{}.", "Move it away; kadr makes a new one and reads the pictures again.", CONFIG),
+        (NotACatalogue, "{}.", "Move it away, then start the daemon again.", CONFIG),
+        (Damaged, "{}.", "It was made anew and is damaged again: look after the disk.", FAILED),
         (UnsafeFolder, "{}.", "Set KADR_HOME or XDG_RUNTIME_DIR to a folder of your own.", CONFIG),
         (
             (OSError, CatalogueError),
@@ -86,17 +119,13 @@ def run() -> int:
             FAILED,
         ),
     )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    os.umask(0o077)
-    paths = places.current()
     try:
-        asyncio.run(service.run(paths, config.read(paths.config), _shelf(paths)))
+        return do()
     except Exception as error:
         for kind, sentence, act, code in ways:
             if isinstance(error, kind):
                 return _fail(sentence.format(error), act, code)
         raise
-    return OK
 
 
 def _shelf(paths: places.Paths) -> Shelf:

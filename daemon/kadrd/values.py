@@ -111,3 +111,4 @@ class Problem(NamedTuple):
     kind: str
     sentence: str
     path: bytes = b""
+    picture_id: int = 0

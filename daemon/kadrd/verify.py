@@ -1,11 +1,12 @@
 """Compare disk, catalogue and index, with eyes of its own. The oracle of the tests and a command for users.
 
-It walks the roots itself (os.walk, not scan.py), reads every byte and computes both keys again, and asks the index
-for every picture by its own vector. It changes nothing.
+It walks the roots itself (not by scan.py), reads every byte and computes both keys again, checks every vector
+and asks the index for every picture by its own. It changes nothing; `Ingest.mend` makes good what it found.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -13,25 +14,28 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kadr.protocol.messages import Progress
+from kadr.protocol.paths import Paths
 from kadrd.config import Scan
 from kadrd.ingest import digest, reading, scan
-from kadrd.query.answer import Serving
 from kadrd.store.reader import Indexed, Reader
+from kadrd.store.shards import Index
 from kadrd.values import Problem, State
 
 MAX_PROBLEMS = 1000
 SELF_SCORE = 0.995
+LEFT_OVER_SECONDS = 60.0
 
 
 class Verification:
     """One run of verify."""
 
     def __init__(
-        self, reader: Reader, serving: Serving, settings: Scan, tell: Callable[[Progress], None]
-    ) -> None:
-        self._reader, self._serving, self._settings, self._tell = reader, serving, settings, tell
-        self._problems: list[Problem] = []
+        self, *, paths: Paths, reader: Reader, index: Index, model_id: int, settings: Scan, tell: Callable[[Progress], None]
+    ) -> None:  # fmt: skip
+        self._paths, self._reader, self._settings, self._tell = paths, reader, settings, tell
+        self._index, self._model_id = index, model_id
         self._files = 0
+        self.problems: list[Problem] = []
 
     def run(self) -> dict[str, Any]:
         """The body of verify's reply."""
@@ -41,20 +45,22 @@ class Verification:
             if root.online:
                 self._root(root.path, self._reader.files_under(root.id))
         vectors = self._vectors()
+        self._left_over()
         return {
-            "ok": not self._problems,
+            "ok": not self.problems,
             "files": self._files,
             "pictures": self._reader.counts().pictures,
             "vectors": vectors,
             "problems": [
                 {"kind": p.kind, "sentence": p.sentence} | ({"path": p.path} if p.path else {})
-                for p in self._problems[:MAX_PROBLEMS]
+                for p in self.problems[:MAX_PROBLEMS]
             ],
+            "problems_total": len(self.problems),
             "took_ms": round((time.monotonic() - started) * 1000),
         }
 
-    def _found(self, kind: str, sentence: str, path: bytes = b"") -> None:
-        self._problems.append(Problem(kind, sentence, path))
+    def _found(self, kind: str, sentence: str, path: bytes = b"", picture_id: int = 0) -> None:
+        self.problems.append(Problem(kind, sentence, path, picture_id))
 
     def _catalogue(self) -> None:
         if damage := self._reader.damage():
@@ -67,27 +73,35 @@ class Verification:
         for path in self._walk(top):
             self._files += 1
             if self._files % 50 == 0:
-                self._tell(Progress("files", self._files, max(total, self._files), len(self._problems)))
+                self._tell(Progress("files", self._files, max(total, self._files), len(self.problems)))
             file = known.pop(path, None)
             if file is None:
                 self._found("not-in-catalogue", "The file is not in the catalogue.", path)
             else:
                 self._file(path, file)
         for path in known:
-            if not os.path.lexists(path):
+            if (why := _missing(path)) is None:
                 self._found("not-on-disk", "The catalogue has a file that is not there.", path)
+            elif why:
+                self._found("unreadable", f"The file cannot be looked at: {why}.", path)
 
     def _walk(self, top: bytes) -> Iterator[bytes]:
         away = set(self._reader.offline_roots())
-        for folder, folders, names in os.walk(top):
-            if folder in away:  # what lies in the bare mount point of a disk that is away is not ours
-                folders[:] = []
+        folders = [top]  # not os.walk: until Python 3.12 it calls itself once a level
+        while folders:
+            try:
+                with os.scandir(folders.pop()) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except OSError:
                 continue
-            folders[:] = sorted(n for n in folders if not scan.ignored(n, self._settings))
-            for name in sorted(names):
-                path = os.path.join(folder, name)
-                if scan.wanted(name) and not scan.ignored(name, self._settings) and _regular(path):
-                    yield path
+            for entry in found:
+                # What lies in the bare mount point of a disk that is away is not ours, and one that hangs must not be touched.
+                if scan.ignored(entry.name, self._settings) or entry.path in away:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif scan.wanted(entry.name) and _regular(entry.path):
+                    yield entry.path
 
     def _file(self, path: bytes, file: Indexed) -> None:
         if file.state is State.PENDING:
@@ -114,22 +128,62 @@ class Verification:
 
     def _vectors(self) -> int:
         """Every picture has one vector, and is its own nearest neighbour. Gives the number of vectors."""
-        for picture_id in self._reader.pictures_without_vector(self._serving.model_id):
-            self._found("no-vector", f"Picture {picture_id} has no vector.")
-        count, upto = 0, self._reader.last_seq(self._serving.model_id)
-        total = self._reader.count_vectors(self._serving.model_id, 0, upto)
-        for _, ids, rows in self._reader.vectors(self._serving.model_id, 0, upto):
+        for picture_id in self._reader.pictures_without_vector(self._model_id):
+            self._found("no-vector", f"Picture {picture_id} has no vector.", picture_id=picture_id)
+        for picture_id in self._reader.unproven_vectors():
+            self._found(
+                "vector-damaged",
+                f"The vector of picture {picture_id} is not the one that was written.",
+                picture_id=picture_id,
+            )
+        count, upto = 0, self._reader.last_seq(self._model_id)
+        total = self._reader.count_vectors(self._model_id, 0, upto)
+        for _, ids, rows in self._reader.vectors(self._model_id, 0, upto):
             for picture_id, row in zip(ids, rows, strict=True):
-                best = self._serving.index.search(row, 1)
+                best = self._index.search(row, 1)
                 if not best or best[0].score < SELF_SCORE:
                     self._found(
-                        "not-found-by-itself", f"Picture {picture_id} is not found by its own vector."
+                        "not-found-by-itself",
+                        f"Picture {picture_id} is not found by its own vector.",
+                        picture_id=picture_id,
                     )
             count += len(ids)
-            self._tell(Progress("vectors", count, total, len(self._problems)))
-        if self._serving.index.count < total:
-            self._found("index-short", f"The index holds {self._serving.index.count} of {total} vectors.")
+            self._tell(Progress("vectors", count, total, len(self.problems)))
+        if self._index.count < total:
+            self._found("index-short", f"The index holds {self._index.count} of {total} vectors.")
         return count
+
+    # What nobody names
+
+    def _left_over(self) -> None:
+        """Temporary files that a crash left, and shards that no manifest names: the start should have swept them."""
+        named = self._index.files
+        for top in (self._paths.state, self._paths.cache):
+            for folder, _, names in os.walk(top):
+                for name in names:
+                    path = os.path.join(folder, name)
+                    unnamed = folder == self._index.folder and name not in named
+                    if (unnamed or name.endswith(".tmp")) and _old(path):
+                        self._found("left-over", "Nobody needs this file any more.", os.fsencode(path))
+
+
+def _missing(path: bytes) -> str | None:
+    """None when no file is at *path*; else why it cannot be looked at, empty when it can."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return os.strerror(error.errno or errno.EIO)
+    return ""
+
+
+def _old(path: str) -> bool:
+    """Whether the file lies there for longer than anything takes to be written."""
+    try:
+        return time.time() - os.stat(path).st_mtime > LEFT_OVER_SECONDS
+    except OSError:
+        return False
 
 
 def _regular(path: bytes) -> bool:

@@ -73,6 +73,7 @@ _STATUS = {
     "shards": 1,
     "rss_bytes": 134217728,
     "uptime_s": 8040,
+    "requests": 1,
     "warnings": [],
     "next_model": None,
 }
@@ -110,8 +111,10 @@ _ENDS: dict[str, dict[str, Any]] = {
         "pictures": 2020,
         "vectors": 2020,
         "problems": [
-            {"kind": "changed", "path": ODD, "sentence": "The bytes are not those that were indexed"}
+            {"kind": "other-content", "path": ODD, "sentence": "The file holds something else"}
         ],
+        "problems_total": 1,
+        "mended": 1,
         "took_ms": 4200,
     },
     "doctor": {"checks": [{"name": "watches", "ok": False, "says": "all used", "act": "Raise the limit."}]},
