@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-slow test-models lint types check clean
+.PHONY: demo test chaos test-models lint types check clean
 
 demo: $(VENV)/.daemon
 	@$(BIN)/python bench/demo.py $(if $(PICTURES),--pictures "$(PICTURES)")
@@ -15,9 +15,9 @@ demo: $(VENV)/.daemon
 test: $(VENV)/.dev
 	$(BIN)/pytest -m "not torch and not slow"
 
-# The longer seeds of the same promises: damage, kills, large inputs.
-test-slow: $(VENV)/.dev
-	$(BIN)/pytest -m "slow and not torch"
+# The long tier of the same promises (docs/reliability.md): more seeds, more kills, every prefix, every byte. About an hour and a half.
+chaos: $(VENV)/.dev
+	$(BIN)/pytest -m "slow and not torch" --durations=20
 
 # Adds torch and open_clip (about 1.3 GB): installing, converting and training models.
 test-models: $(VENV)/.models

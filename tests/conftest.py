@@ -106,6 +106,13 @@ def root(daemon: Any, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def fuse(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Mounts disks that hang or err when they are told to."""
+    with _beside("fuse_fixture").disks(tmp_path) as mount:
+        yield mount
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The shared test pictures; a test that wants them is skipped where they are absent."""

@@ -34,6 +34,7 @@ class Home:
         self, top: Path, make_model: Callable[..., Any], settings: dict[str, dict[str, Any]]
     ) -> None:
         self.top, self._make_model = top, make_model
+        self.user: int | None = None  # whose daemon it is, when root runs the tests
         self.paths = paths.current({"KADR_HOME": str(top)})
         self.add_model("tiny")
         (top / "data" / "models" / "current").write_text("tiny\n")
@@ -117,6 +118,8 @@ class Daemon:
     def __init__(self, home: Home) -> None:
         self.home = home
         """Parts of error lines that this test provokes."""
+        self.wrapper: list[str] = []
+        """A command that runs the daemon, in the same process; none as a rule."""
         self._process: subprocess.Popen[str] | None = None
 
     # Its life
@@ -127,8 +130,9 @@ class Daemon:
         self._heard = threading.Condition()
         self._ended = False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "kadrd", "run"], env=self.home.environment(environment), stdin=subprocess.DEVNULL,
+            [*self.wrapper, sys.executable, "-m", "kadrd", "run"], env=self.home.environment(environment), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+            user=self.home.user, group=self.home.user,
         )  # fmt: skip
         self._listener = threading.Thread(target=self._listen, args=(self._process.stderr,))
         self._listener.start()

@@ -31,7 +31,7 @@ HOMES = {
     # learn/ trains in a process of its own and reads pictures, tokenizers and towers as it likes.
     "PIL": ("ingest/decode.py", "learn/"),
     "pillow_heif": ("ingest/decode.py",),
-    "rawpy": ("ingest/decode.py",),
+    "rawpy": ("ingest/raw.py",),
     "watchdog": ("ingest/watch.py",),
     "blake3": ("ingest/digest.py",),
     "tokenizers": ("embed/tokenizer.py", "learn/tokens.py"),

@@ -114,12 +114,12 @@ def test_idle_worker_killed(launch, pictures, tmp_path):
 @pytest.mark.parametrize(
     "point",
     [
-        "publish-before-rename:3",
-        pytest.param("replace-written:2", marks=SLOW),
-        pytest.param("publish-before-rename:2", marks=SLOW),
-        pytest.param("publish-before-rename:4", marks=SLOW),
-        pytest.param("publish-renamed:3", marks=SLOW),
-        pytest.param("publish-synced:3", marks=SLOW),
+        "publish-before-rename@manifest.json:2",
+        pytest.param("replace-written@manifest.json:1", marks=SLOW),
+        pytest.param("publish-before-rename@manifest.json:1", marks=SLOW),
+        pytest.param("publish-before-rename@manifest.json:3", marks=SLOW),
+        pytest.param("publish-renamed@manifest.json:2", marks=SLOW),
+        pytest.param("publish-synced@manifest.json:2", marks=SLOW),
     ],
 )
 def test_power_cut_while_publishing(launch, pictures, tmp_path, point):
@@ -155,11 +155,11 @@ def test_power_cut_while_publishing(launch, pictures, tmp_path, point):
 @pytest.mark.parametrize(
     "point",
     [
-        "publish-renamed:1",
+        "publish-renamed@.shard",
         pytest.param("shard-built", marks=SLOW),
-        pytest.param("publish-before-rename:1", marks=SLOW),
-        pytest.param("replace-written:1", marks=SLOW),
-        pytest.param("publish-renamed:2", marks=SLOW),
+        pytest.param("publish-before-rename@.shard", marks=SLOW),
+        pytest.param("replace-written@.shard.json", marks=SLOW),
+        pytest.param("publish-renamed@.shard.json", marks=SLOW),
     ],
 )
 def test_sealer_that_dies(launch, pictures, tmp_path, point):
