@@ -113,6 +113,20 @@ def fuse(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         yield mount
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Any]:
+    """Makes small file systems and mounts them; skips where that is not allowed."""
+    with _beside("disks_fixture").disks(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def bind() -> Iterator[Callable[..., Any]]:
+    """Shows a folder a second time in another place; skips where that is not allowed."""
+    with _beside("disks_fixture").binds() as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The shared test pictures; a test that wants them is skipped where they are absent."""

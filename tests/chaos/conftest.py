@@ -9,15 +9,26 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
-def churn() -> ModuleType:
-    """The generator of changes; tests are no package, so it is loaded by its place."""
-    spec = importlib.util.spec_from_file_location("churn", Path(__file__).with_name("churn.py"))
+def _beside(name: str) -> ModuleType:
+    # Tests are no package, so what they share is loaded by its place.
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def churn() -> ModuleType:
+    """The generator of changes."""
+    return _beside("churn")
+
+
+@pytest.fixture(scope="session")
+def bombs() -> ModuleType:
+    """Small files that say they are huge."""
+    return _beside("bombs")
 
 
 @pytest.fixture

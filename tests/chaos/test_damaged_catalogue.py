@@ -223,16 +223,21 @@ def test_header(case, field):
     assert len(one.before - one.content()) == 0
 
 
-@pytest.mark.parametrize("what", ["text", pytest.param("nothing", marks=SLOW)])
-def test_replaced(case, what):
-    """A file that was emptied or overwritten is made anew: the watched folders are known and their pictures found."""
+def test_replaced(case):
+    """A file that was overwritten is made anew: the watched folders are known and their pictures found."""
     one = case()
-    one.home.catalogue.write_bytes(b"shopping list\n" * 500 if what == "text" else b"")
-    if what == "text":
-        assert one.outcome() == "salvaged"
-    else:
-        one.daemon.start()
-        one.daemon.stop()
+    one.home.catalogue.write_bytes(b"shopping list\n" * 500)
+    assert one.outcome() == "salvaged"
+
+
+@pytest.mark.parametrize("how", ["emptied", pytest.param("moved away", marks=SLOW)])
+def test_begun_anew(case, how):
+    """A catalogue that is gone leaves the watched folders known: everything in them is found again."""
+    one = case()
+    one.home.catalogue.write_bytes(b"") if how == "emptied" else one.home.catalogue.unlink()
+    one.daemon.start()
+    one.daemon.check()
+    assert len(one.daemon.found()) == PICTURES
 
 
 @pytest.mark.parametrize(

@@ -3,94 +3,14 @@ what vfat and its kin do a file system of ours that keeps times and inodes as th
 """
 
 import contextlib
-import fcntl
 import os
-import shutil
-import struct
 import subprocess
-import sys
 
 import pytest
 
 from kadr.protocol.messages import Search
 
-MEGABYTES = {"ext4": 8, "btrfs": 128, "xfs": 320}
-SHUT_DOWN = 0x8004587D
-"""ioctl that ends a file system as if its disk were pulled out."""
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """Makes small file systems and mounts them; skips where that is not allowed."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting needs Linux and root")
-    mounted, ports = {}, []
-
-    class Disk:
-        """A stick: the one that is put in next gets the device number of the one that was pulled out."""
-
-        def __init__(self, name, kind="ext4"):
-            if not shutil.which(f"mkfs.{kind}"):
-                pytest.skip(f"there is no mkfs.{kind}")
-            self.image = tmp_path / f"{name}.img"
-            self.image.write_bytes(b"")
-            os.truncate(self.image, MEGABYTES[kind] << 20)
-            _or_skip(f"mkfs.{kind}", "-q", str(self.image))
-
-        def mount(self, place):
-            place.mkdir(exist_ok=True)
-            if (
-                ports
-                and not subprocess.run(["losetup", ports[-1], self.image], check=False, timeout=30).returncode
-            ):
-                device = ports.pop()
-            else:
-                device = _or_skip("losetup", "--find", "--show", str(self.image))
-            mounted[place] = device
-            _or_skip("mount", device, str(place))
-
-        def unmount(self, place, *, lazily=False):
-            umount(place, *(["--lazy"] if lazily else []))
-            ports.append(mounted.pop(place))
-            subprocess.run(["losetup", "--detach", ports[-1]], check=True, timeout=30)
-
-        def pull(self, place):
-            """What is not written is lost, and every further call is an error."""
-            folder = os.open(place, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-                fcntl.ioctl(folder, SHUT_DOWN, struct.pack("I", 0))
-            finally:
-                os.close(folder)
-
-    yield Disk
-    for place, device in mounted.items():
-        subprocess.run(["umount", "--lazy", str(place)], check=False, timeout=30, capture_output=True)
-        subprocess.run(["losetup", "--detach", device], check=False, timeout=30)
-
-
-@pytest.fixture
-def bind(tmp_path):
-    """Shows a folder a second time in another place; skips where that is not allowed."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting needs Linux and root")
-    mounted = []
-
-    def bind(folder, place):
-        place.mkdir(exist_ok=True)
-        _or_skip("mount", "--bind", str(folder), str(place))
-        mounted.append(place)
-
-    yield bind
-    for place in mounted:
-        subprocess.run(["umount", "--lazy", str(place)], check=False, timeout=30, capture_output=True)
-
-
-def _or_skip(*words):
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode:
-        pytest.skip(f"this machine does not mount: {done.stderr.strip()}")
-    return done.stdout.strip()
+KINDS = ("ext4", "btrfs", "xfs")
 
 
 def umount(place, *options):
@@ -108,7 +28,7 @@ def offline(daemon):
     return daemon.ask(Search("red")).body["offline_roots"]
 
 
-@pytest.mark.parametrize("kind", MEGABYTES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_disk_inside_a_root(daemon, root, pictures, disk, kind):
     """A disk that goes is offline and forgets nothing; another one in its place, or files in the bare mount point,
     are not taken for it; its return costs no decode."""
@@ -140,7 +60,7 @@ def test_disk_inside_a_root(daemon, root, pictures, disk, kind):
     daemon.sync()
 
 
-@pytest.mark.parametrize("kind", MEGABYTES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_disk_that_is_a_root(daemon, pictures, disk, tmp_path, kind):
     """The same of a root that is the disk's own top."""
     place = tmp_path / "disk"
@@ -310,7 +230,7 @@ def test_edit_within_a_tick(daemon, fuse, pictures):
     assert daemon.home.known(ours.place / file.name).essence_key != first
 
 
-@pytest.mark.parametrize("kind", MEGABYTES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_edit_with_its_time_set_back(daemon, root, pictures, disk, kind):
     """An edit that leaves size and time as they were is found by the time that no program can set."""
     place = root / "disk"
@@ -329,163 +249,3 @@ def test_edit_with_its_time_set_back(daemon, root, pictures, disk, kind):
 
 
 # The same folder in two places
-
-
-def test_bound_inside_a_root(daemon, root, pictures, bind):
-    """A folder that is bound to a second place is found in both without an encode; unbound it is offline there,
-    and goes on being watched in the first place."""
-    own = pictures.many(root / "own", 3)
-    daemon.shows(*own)
-    place = root / "again"
-    place.mkdir()
-    daemon.shows(*own)
-    with daemon.spending(encodes=0, decodes=0):
-        bind(root / "own", place)
-        pictures.one(place / "passing.jpg").unlink()  # an event on it, before anybody looked for mounts
-        daemon.rescan()
-    daemon.shows(*own, *(place / file.name for file in own))
-    own.append(pictures.one(root / "own" / "new.jpg"))
-    daemon.shows(*own, *(place / file.name for file in own))
-
-    with daemon.spending(encodes=0, decodes=0, files=0):
-        umount(place)
-        daemon.rescan()
-        daemon.shows(*own)
-        assert offline(daemon) == [os.fsencode(place)]
-    own.append(pictures.one(root / "own" / "later.jpg"))
-    daemon.shows(*own)
-    with daemon.spending(encodes=0, decodes=0):
-        bind(root / "own", place)
-        daemon.rescan()
-    daemon.shows(*own, *(place / file.name for file in own))
-    umount(place)
-    daemon.sync()
-
-
-def test_bound_root(daemon, root, pictures, bind, tmp_path):
-    """A folder that is a root in two places is offline in the one where it is unbound, and costs nothing twice."""
-    own = pictures.many(root / "own", 3)
-    daemon.shows(*own)
-    place = tmp_path / "again"
-    bind(root, place)
-    there = [place / "own" / file.name for file in own]
-    with daemon.spending(encodes=0, decodes=0):
-        daemon.add(place)
-    daemon.shows(*own, *there)
-    with daemon.spending(encodes=0, decodes=0, files=0):
-        umount(place)
-        daemon.rescan()
-        daemon.shows(*own)
-        assert offline(daemon) == [os.fsencode(place)]
-    new = pictures.one(root / "own" / "new.jpg")
-    daemon.shows(*own, new)
-    bind(root, place)
-    daemon.rescan()
-    daemon.shows(*own, *there, new, place / "own" / new.name)
-    daemon.remove(place)
-    daemon.shows(*own, new)
-    daemon.shows(*own, new, pictures.one(root / "own" / "later.jpg"))
-
-
-def test_root_bound_into_itself(daemon, root, pictures, bind):
-    """A root that is bound to a folder inside itself is not walked for ever."""
-    own = pictures.many(root / "own", 3)
-    place = root / "inside"
-    daemon.shows(*own)
-    with daemon.spending(encodes=0, decodes=0):
-        bind(root, place)
-        daemon.rescan()
-    daemon.shows(*own, *(place / "own" / file.name for file in own))
-    umount(place)
-    daemon.rescan()
-    daemon.shows(*own)
-
-
-def test_disk_over_known_files(daemon, root, pictures, disk):
-    """A disk that is mounted over a folder with pictures shows its own, and not those that it covers."""
-    own = pictures.many(root / "own", 3)
-    place = root / "disk"
-    covered = pictures.many(place / "holiday", 3)
-    daemon.shows(*own, *covered)
-    ours = disk("ours")
-    ours.mount(place)
-    there = aged(pictures.many(place / "holiday", 5))
-    daemon.rescan()
-    daemon.shows(*own, *there)
-    with daemon.spending(encodes=0, decodes=0):
-        ours.unmount(place)
-        daemon.rescan()
-        daemon.sync()
-        assert not set(there[3:]) & set(daemon.found())
-        ours.mount(place)
-        daemon.rescan()
-    daemon.shows(*own, *there)
-    ours.unmount(place)
-    daemon.sync()
-
-
-def test_disks_inside_each_other(daemon, root, pictures, disk):
-    """A disk mounted inside a disk goes and comes with it or alone, and forgets nothing."""
-    outer, inner = disk("outer"), disk("inner")
-    first, second = root / "outer", root / "outer" / "deep" / "inner"
-    first.mkdir()
-    daemon.sync()  # the mount point is known as a folder before it is one
-    outer.mount(first)
-    there = pictures.many(first / "deep", 3)
-    inner.mount(second)
-    deep = pictures.many(second, 3)
-    daemon.shows(*there, *deep)
-    with daemon.spending(encodes=0, decodes=0, files=0):
-        inner.unmount(second)
-        daemon.rescan()
-        daemon.shows(*there)
-        outer.unmount(first)
-        daemon.rescan()
-        daemon.shows()
-        assert set(offline(daemon)) == {os.fsencode(first), os.fsencode(second)}
-        outer.mount(first)
-        daemon.rescan()
-        daemon.shows(*there)
-        inner.mount(second)
-        daemon.rescan()
-    daemon.shows(*there, *deep)
-    inner.unmount(second)
-    outer.unmount(first)
-    daemon.sync()
-
-
-# Moves from disk to disk
-
-
-def test_moved_between_roots(daemon, root, pictures, tmp_path):
-    """Files and folders moved from one root to another, and back, are not decoded again."""
-    other = tmp_path / "other"
-    other.mkdir()
-    daemon.add(other)
-    pictures.many(root / "a" / "b", 4)
-    pictures.one(root / "alone.jpg")
-    with daemon.spending(encodes=0, decodes=0):
-        daemon.sync()
-        (root / "a").rename(other / "a")
-        (root / "alone.jpg").rename(other / "alone.jpg")
-        daemon.shows(*(other / "a" / "b").iterdir(), other / "alone.jpg")
-        (other / "a" / "b").rename(root / "b")
-    daemon.shows(*(root / "b").iterdir(), other / "alone.jpg")
-    daemon.remove(other)
-
-
-@pytest.mark.parametrize("copy", [shutil.copy2, shutil.copy], ids=["with its times", "with new times"])
-def test_moved_to_another_disk(daemon, root, pictures, disk, copy):
-    """Files copied to another disk and deleted here, and brought back so, are not decoded again."""
-    place = root / "disk"
-    ours = disk("ours")
-    ours.mount(place)
-    pictures.many(root / "a" / "b", 5)
-    with daemon.spending(encodes=0, decodes=0, pictures=0):
-        shutil.copytree(root / "a", place / "a", copy_function=copy)
-        shutil.rmtree(root / "a")
-        daemon.shows(*(place / "a" / "b").iterdir())
-        shutil.move(place / "a", root / "c", copy_function=copy)
-        daemon.shows(*(root / "c" / "b").iterdir())
-    ours.unmount(place)
-    daemon.sync()

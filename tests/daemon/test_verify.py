@@ -74,7 +74,10 @@ def test_damaged_catalogue_without_a_daemon(stopped):
 @pytest.mark.parametrize(
     ("sql", "kind"),
     [
-        ("UPDATE files SET file_key = CAST(x'00' || substr(file_key, 2) AS BLOB) WHERE id = 5", "other-content"),
+        (
+            "UPDATE files SET file_key = CAST(x'00' || substr(file_key, 2) AS BLOB) WHERE id = 5",
+            "other-content",
+        ),
         ("UPDATE files SET picture_id = 3 WHERE id = 5", "other-picture"),
     ],
 )
@@ -92,7 +95,9 @@ def test_wrong_row_is_made_good(stopped, sql, kind):
 def test_wrong_vector_is_made_good(stopped):
     """A vector that is not the one that was written is named once; then it is made anew, and found once."""
     daemon, files = stopped
-    change(daemon, "UPDATE vectors SET vector = CAST(x'0001' || substr(vector, 3) AS BLOB) WHERE picture_id = 4")
+    change(
+        daemon, "UPDATE vectors SET vector = CAST(x'0001' || substr(vector, 3) AS BLOB) WHERE picture_id = 4"
+    )
     daemon.start()
     daemon.sync()
     assert "vector-damaged" in named(daemon)
@@ -104,7 +109,10 @@ def test_left_over_file(stopped):
     """A temporary file that nobody has touched for a while is named."""
     daemon, _ = stopped
     daemon.start()
-    for place, age in ((daemon.home.top / "cache" / "old.tmp", 120), (daemon.home.top / "cache" / "new.tmp", 0)):
+    for place, age in (
+        (daemon.home.top / "cache" / "old.tmp", 120),
+        (daemon.home.top / "cache" / "new.tmp", 0),
+    ):
         place.touch()
         os.utime(place, (place.stat().st_atime, place.stat().st_mtime - age))
     body = daemon.verify()

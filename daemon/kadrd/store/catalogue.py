@@ -90,8 +90,11 @@ class Catalogue:
     def _check_roots(self) -> None:
         kept = self.setting("roots")
         if kept is None:  # new, or of version 1
+            copy = roots_copy.read(self._path)
             with self.transaction():
                 self.tree.roots_changed = True
+            if copy is not None and copy.roots and not self.tree.roots():  # the file was emptied, or moved away
+                self._take_roots(copy)
             return
         if kept != self._roots_said():
             raise schema.Damaged(

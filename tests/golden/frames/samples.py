@@ -110,9 +110,7 @@ _ENDS: dict[str, dict[str, Any]] = {
         "files": 2040,
         "pictures": 2020,
         "vectors": 2020,
-        "problems": [
-            {"kind": "other-content", "path": ODD, "sentence": "The file holds something else"}
-        ],
+        "problems": [{"kind": "other-content", "path": ODD, "sentence": "The file holds something else"}],
         "problems_total": 1,
         "mended": 1,
         "took_ms": 4200,
