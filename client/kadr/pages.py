@@ -109,7 +109,10 @@ def verify(body: dict[str, Any]) -> list[str]:
     problems = body.get("problems", [])
     if body.get("ok"):
         return [f"{head}: everything is as it should be"]
-    lines = [f"{head}: {count(body.get('problems_total', len(problems)), 'problem')}", *map(_problem, problems)]
+    lines = [
+        f"{head}: {count(body.get('problems_total', len(problems)), 'problem')}",
+        *map(_problem, problems),
+    ]
     if body.get("mended"):
         lines.append(f"{body['mended']:,} of them are being made good: ask again after kadr rescan")
     return lines

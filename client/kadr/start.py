@@ -25,6 +25,8 @@ LOG_BYTES = 4 * 2**20
 # What `kadrd run` exits with when another one holds the lock: that one is starting or stopping (sysexits.h).
 TRY_AGAIN = 75
 _PAUSE = 0.02
+# Until another one is tried beside one that holds the lock; doubled each time, for it may be mending its catalogue.
+_LOCKED_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 _LINES_SHOWN = 5
 
 
@@ -45,7 +47,8 @@ def start(paths: Paths) -> Connection:
     said_so = False
     _keep_small(paths.log)
     offset = _size(paths.log)
-    process = _spawn(paths)
+    process, pause = _spawn(paths), _LOCKED_PAUSE
+    again = began + pause
     while True:
         try:
             connection = Connection(paths.socket)
@@ -55,8 +58,9 @@ def start(paths: Paths) -> Connection:
             process.returncode = 0  # it outlives us on purpose; subprocess would warn about it
             return connection
         if process.poll() == TRY_AGAIN:
-            time.sleep(_PAUSE * 5)
-            process = _spawn(paths)
+            if time.monotonic() >= again:
+                process, pause = _spawn(paths), min(2 * pause, _LONGEST_PAUSE)
+                again = time.monotonic() + pause
         elif process.returncode is not None:
             raise CannotStart(why=_last_words(paths.log, offset, process.returncode))
         if time.monotonic() - began > START_SECONDS:

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from kadrd.store import faults, generation, salvage, schema
 from kadrd.store.catalogue import Catalogue
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 SALVAGE_SECONDS = 3600.0
 # An error that may have another reason has the whole file read; not for each one.
 LOOK_SECONDS = 600.0
+# A disk that hangs does not keep the daemon from ending.
+CLOSE_SECONDS = 5.0
 # What damaged values end in, when SQLite itself does not notice.
 STRANGE = (
     schema.CatalogueError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, MemoryError,
@@ -34,9 +37,9 @@ class Mending:
     def __init__(self, state: str, shards: str, models: Callable[[], Mapping[str, str]]) -> None:
         self.path = os.path.join(state, "catalogue.sqlite")
         self._shards, self._models = shards, models
-        self._running, self._damaged = os.path.join(state, "running"), os.path.join(state, "damaged")
+        self._running, self._damaged = os.path.join(state, "running"), salvage.marker(self.path)
         self._salvaged_at = self._looked_at = float("-inf")
-        self._ended_badly = False
+        self._ended_badly = self._salvaging = False
         self._lock = threading.Lock()
         self._tell: Callable[[], None] = lambda: None
         self.wanted = False
@@ -52,6 +55,11 @@ class Mending:
         if self.wanted or os.path.exists(self._damaged):
             self._salvage()
         catalogue = Catalogue(self.path)
+        try:
+            self._trim(catalogue.last_seq())
+        except BaseException:
+            catalogue.close()
+            raise
         self._ended_badly = os.path.exists(self._running)
         with open(self._running, "wb"):
             pass
@@ -77,7 +85,7 @@ class Mending:
         """Whether *error* means that the catalogue is damaged and that the service begins anew. May read all of it."""
         if schema.certain(error):
             return self.noticed(str(error))
-        if schema.passing(error) or not isinstance(error, STRANGE):
+        if self._salvaging or schema.passing(error) or not isinstance(error, STRANGE):
             return False
         with self._lock:
             if self.wanted or time.monotonic() < self._looked_at + LOOK_SECONDS:
@@ -103,30 +111,37 @@ class Mending:
     # Mending
 
     def _salvage(self) -> None:
-        self._salvaged_at = time.monotonic()
-        self.salvaged = salvage.salvage(self.path, self._models(), self._highest_sealed())
+        # First: what fails here ends the daemon, and the marker has its next life try again.
+        self.wanted, self._salvaging, self._salvaged_at = False, True, time.monotonic()
+        try:
+            self.salvaged = salvage.salvage(self.path, self._models(), self._highest_sealed())
+        except Exception as error:
+            if schema.passing(error):
+                raise
+            why = f"the damaged catalogue could not be made anew: {error!r}"
+            raise schema.CatalogueError(why) from error
+        self._salvaging = False
         log.warning("%s", self.salvaged.sentence)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._damaged)
-        self.wanted = False
 
     def _highest_sealed(self) -> int:
-        folders = os.listdir(self._shards) if os.path.isdir(self._shards) else []
-        ranges = [r for name in folders for r in generation.read(os.path.join(self._shards, name))]
-        return max((r.upto for r in ranges), default=0)
+        return max((r.upto for ranges in self._generations().values() for r in ranges), default=0)
 
-    @staticmethod
-    def trim(folder: str, last_seq: int) -> None:
+    def _trim(self, last_seq: int) -> None:
         """Let go of shards that know rows which the catalogue does not: it lost its last transactions, as it may after
-        a power cut, and will give their numbers to other pictures.
+        a power cut, and will give their numbers to other pictures. Of all models: one may be taken up again later.
         """
-        ranges = generation.read(folder)
-        kept = tuple(r for r in ranges if r.upto <= last_seq)
-        if kept != ranges:
-            log.warning(
-                "the catalogue is older than %d shards, which are built again", len(ranges) - len(kept)
-            )
-            generation.publish(folder, kept)
+        for folder, ranges in self._generations().items():
+            kept = tuple(r for r in ranges if r.upto <= last_seq)
+            if kept != ranges:
+                log.warning(
+                    "the catalogue is older than %d shards, which are built again", len(ranges) - len(kept)
+                )
+                generation.publish(folder, kept)
+
+    def _generations(self) -> dict[str, tuple[generation.Range, ...]]:
+        names = os.listdir(self._shards) if os.path.isdir(self._shards) else []
+        folders = [os.path.join(self._shards, name) for name in names]
+        return {folder: generation.read(folder) for folder in folders}
 
 
 class _Checking(threading.Thread):
@@ -136,16 +151,22 @@ class _Checking(threading.Thread):
         super().__init__(name="check", daemon=True)
         self._path, self._noticed = path, noticed
         self._connection = schema.open_for_reading(path)
+        self._stopping = threading.Event()
         self.start()
 
     def run(self) -> None:
-        if why := _asked(self._connection, "quick_check"):
+        if why := _asked(self._connection, "quick_check", self._stopping.is_set):
             self._noticed(why)
 
     def close(self) -> None:
-        self._connection.interrupt()
-        self.join()
-        self._connection.close()
+        """Break it off. Where the disk hangs it is left alone, and ends with the process."""
+        self._stopping.set()
+        until = time.monotonic() + CLOSE_SECONDS
+        while self.is_alive() and time.monotonic() < until:
+            self._connection.interrupt()  # again and again: between two statements it is not heard
+            self.join(0.1)
+        if not self.is_alive():
+            self._connection.close()
 
 
 def _look(path: str, check: str) -> str:
@@ -153,13 +174,19 @@ def _look(path: str, check: str) -> str:
     try:
         with contextlib.closing(schema.open_for_reading(path)) as connection:
             return _asked(connection, check)
-    except schema.CatalogueError as error:
+    except schema.UNREADABLE as error:
         return "" if schema.passing(error) else str(error)
 
 
-def _asked(connection: schema.Connection, check: str) -> str:
+def _asked(connection: schema.Connection, check: str, stopped: Callable[[], bool] = lambda: False) -> str:
     connection.text_factory = bytes
+
+    def ask(sql: str) -> list[Any]:
+        if stopped():
+            raise InterruptedError
+        return connection.execute(sql).fetchall()
+
     try:
-        return faults.found(lambda sql: connection.execute(sql).fetchall(), check)
-    except schema.CatalogueError as error:
+        return faults.found(ask, check)
+    except (*schema.UNREADABLE, InterruptedError) as error:
         return "" if schema.passing(error) else str(error)

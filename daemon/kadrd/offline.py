@@ -6,25 +6,33 @@ Holds the daemon's lock meanwhile, so neither can trip over the other. Changes n
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable
 
 from kadr.protocol.paths import Paths
 from kadrd.config import Config
+from kadrd.embed.errors import ModelError
 from kadrd.embed.models import Model, Shelf
 from kadrd.serve.listener import Lock
 from kadrd.service import lock_path
+from kadrd.store import schema
 from kadrd.store.reader import Reader
-from kadrd.store.schema import CatalogueError
 from kadrd.store.shards import Index
 from kadrd.verify import Verification
 
+log = logging.getLogger(__name__)
+
 
 def verify(paths: Paths, config: Config, shelf: Shelf, say: Callable[[str], None]) -> bool:
-    """Compare disk, catalogue and index; whether all is well. Raises AlreadyRunning or ModelError."""
+    """Compare disk, catalogue and index; whether all is well. Raises AlreadyRunning, ModelError, SchemaTooNew,
+    NotACatalogue, or what keeps the catalogue from being read now.
+    """
     try:
         return _verify(paths, config, shelf, say)
-    except CatalogueError as error:
+    except (schema.CatalogueError, schema.Damaged) as error:
+        if schema.passing(error):
+            raise
         say(f"  catalogue-damaged  The catalogue cannot be read: {error}.")
         say("The daemon makes it anew when it starts, out of what can still be read: kadr start")
         return False
@@ -37,6 +45,11 @@ def _verify(paths: Paths, config: Config, shelf: Shelf, say: Callable[[str], Non
         return True
     with contextlib.ExitStack() as open_parts:
         open_parts.callback(Lock(lock_path(paths)).release)
+        if schema.version(path) < len(schema.MIGRATIONS):
+            say(
+                "The catalogue is of an older kadr, and is brought up to date when the daemon starts: kadr start"
+            )
+            return False
         reader = open_parts.enter_context(contextlib.closing(Reader(path)))
         model = _serving(reader, shelf)
         index = Index(
@@ -62,5 +75,12 @@ def _verify(paths: Paths, config: Config, shelf: Shelf, say: Callable[[str], Non
 def _serving(reader: Reader, shelf: Shelf) -> Model:
     """The model whose vectors answer, if it is installed; else the chosen one."""
     wanted = reader.setting("serving")
-    installed = [shelf.find(name) for name in shelf.names()]
-    return next((model for model in installed if model.fingerprint == wanted), None) or shelf.chosen()
+    for name in shelf.names():
+        try:
+            model = shelf.find(name)
+        except ModelError as error:
+            log.warning("%s", error.sentence)
+            continue
+        if model.fingerprint == wanted:
+            return model
+    return shelf.chosen()

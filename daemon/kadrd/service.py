@@ -46,14 +46,16 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS = 128
 REST_SECONDS = 10.0
-SWITCH_SECONDS = 0.0005
-TEXT_THREADS = 2
+SWITCH_SECONDS = 0.0001
+TEXT_THREADS = 1
 ANSWER_SECONDS = 1.0
 
 
 async def run(paths: Paths, config: Config, shelf: Shelf) -> None:
     """Serve until told to stop. When the catalogue is found damaged it is made anew, and served again."""
     told = asyncio.Event()
+    # `kadrd model` sends it to whoever holds the lock, which may be long before anybody listens.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     lock = Lock(lock_path(paths))
     mending = Mending(paths.state, os.path.join(paths.cache, "shards"), lambda: _models(shelf))
     try:
@@ -101,6 +103,7 @@ class Service:
             self._door = listener.listen(self._paths.socket)
             self._server = await asyncio.start_unix_server(self._connected, sock=self._door.socket)
             self._on_signals()
+            self._ingest.call(self._choose)  # it may have changed before anybody listened
             self._ingest.start()
             open_parts.callback(self._stop_ingest)
             log.info(
@@ -211,7 +214,6 @@ class Service:
 
     def _target(self, model: Model) -> Target:
         model_id = self._catalogue.model_id(model.fingerprint, model.name)
-        self._mending.trim(self._shards(model), self._catalogue.last_seq())
         index = Index(
             folder=self._shards(model), catalogue=self._mending.path, reader=self._reader,
             model_id=model_id, fingerprint=model.fingerprint, dimension=model.dimension,
@@ -245,11 +247,12 @@ class Service:
         log.info("model %s is complete and answers from now on", target.model.name)
 
     def _sweep_models(self, serving: Model) -> None:
-        """Forget what belongs to models that are not installed any more."""
-        installed = [serving]
-        for name in self._shelf.names():
-            with contextlib.suppress(ModelError):
-                installed.append(self._shelf.find(name))
+        """Forget what belongs to models that are not installed any more: not of one that cannot be read just now."""
+        try:
+            installed = [serving, *(self._shelf.find(name) for name in self._shelf.names())]
+        except (ModelError, OSError) as error:
+            log.warning("no model's vectors are forgotten: %s", error)
+            return
         self._catalogue.keep_models([model.fingerprint for model in installed])
         folders = {os.path.basename(self._shards(model)) for model in installed}
         top = os.path.join(self._paths.cache, "shards")
@@ -290,10 +293,11 @@ class Service:
         )
 
     async def _end_sessions(self) -> None:
-        for task, session in list(self._sessions.items()):
-            session.stop()
-            task.cancel()
-        await asyncio.gather(*self._sessions, return_exceptions=True)
+        while self._sessions:  # one may have arrived while the others ended
+            for task, session in list(self._sessions.items()):
+                session.stop()
+                task.cancel()
+            await asyncio.gather(*self._sessions, return_exceptions=True)
 
     # Stopping
 

@@ -1,5 +1,6 @@
 """A damaged catalogue never stops the daemon: it is mended or made anew, and only what is lost is encoded again."""
 
+import concurrent.futures
 import contextlib
 import importlib.util
 import os
@@ -223,6 +224,15 @@ def test_header(case, field):
     assert len(one.before - one.content()) == 0
 
 
+def test_damaged_text_of_the_schema(case):
+    """A byte in the text of a table's definition that is no letter any more is damage like any other."""
+    one = case()
+    data = bytearray(one.home.catalogue.read_bytes())
+    data[data.index(b"CREATE TABLE files") + 7] = 0x8A
+    one.home.catalogue.write_bytes(data)
+    assert one.outcome() == "salvaged"
+
+
 def test_replaced(case):
     """A file that was overwritten is made anew: the watched folders are known and their pictures found."""
     one = case()
@@ -367,3 +377,42 @@ def test_another_programs(case):
     before = one.home.catalogue.read_bytes()
     assert one.home.run("run").returncode == 78
     assert one.home.catalogue.read_bytes() == before
+
+
+def test_model_that_cannot_be_read_for_once(launch, pictures, tmp_path):
+    """A model whose folder cannot be read at one start keeps its vectors: taken up again, it encodes nothing."""
+    daemon = launch()
+    home = daemon.home
+    home.add_model("other", seed=1)
+    pictures.many(tmp_path / "root", 12)
+    daemon.add(tmp_path / "root")
+    daemon.sync()
+    assert home.run("model", "use", "other").returncode == 0
+    daemon.hears("model other is complete")
+    daemon.stop()
+    described = home.top / "data" / "models" / "tiny" / "model.json"
+    before = described.read_bytes()
+    described.write_bytes(b"{")
+    daemon.start()
+    daemon.sync()
+    daemon.stop()
+    described.write_bytes(before)
+    daemon.start()
+    assert home.run("model", "use", "tiny").returncode == 0
+    daemon.hears("model tiny is complete")
+    daemon.sync()
+    assert daemon.status()["encodes"] == 0
+    daemon.check()
+
+
+def test_change_of_model_while_it_starts(helper, home):
+    """SIGHUP, which `kadrd model use` sends, ends no daemon that has just taken the lock."""
+    lock = Path(home.paths.state, "lock")
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        daemon = helper.Daemon(home)
+        starting = threads.submit(daemon.start)
+        while not (lock.exists() and lock.read_bytes().endswith(b"\n")) and not starting.done():
+            pass
+        os.kill(int(lock.read_bytes()), signal.SIGHUP)
+        starting.result()
+    daemon.stop()

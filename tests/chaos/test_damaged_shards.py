@@ -260,3 +260,34 @@ def test_tiny_shards(tmp_path, rows, caplog):
             shelf.check(index)
     assert sorted((file.name, file.read_bytes()) for file in (tmp_path / "shards").iterdir()) == before
     assert "rebuilding" not in caplog.text
+
+
+def test_sealing_that_fails_strangely(shelf, tmp_path):
+    """Whatever hnswlib raises when a shard is loaded, sealing rests, its files go, and the rows are searched exactly."""
+    with shelf.open(tmp_path / "shards") as index:
+        index.checkpoint()
+        _, name, child = index._sealing
+        assert child.wait(45) == 0
+        header = tmp_path / "shards" / f"{name}.json"
+        # More memory than any machine has.
+        header.write_text(json.dumps(json.loads(header.read_text()) | {"count": 1 << 58}))
+        for _ in range(3):
+            index.checkpoint()
+        assert not index.sealing
+        assert os.listdir(tmp_path / "shards") == []
+        shelf.check(index)
+
+
+def test_forgotten_rows_are_no_damage(tmp_path):
+    """A damaged shard of which every picture was forgotten is not called damaged for ever."""
+    shelf = Shelf(tmp_path, 30, 30)
+    with (
+        contextlib.closing(Catalogue(str(tmp_path / "catalogue.sqlite"))) as catalogue,
+        catalogue.transaction(),
+    ):
+        catalogue.forget_vectors(range(1, 31))
+    (shard,) = (tmp_path / "shards").glob("*.shard")
+    os.truncate(shard, 10)
+    with shelf.open(tmp_path / "shards") as index:
+        index.checkpoint()
+        assert (index.sealing, index.damaged, index.count) == (False, 0, 0)

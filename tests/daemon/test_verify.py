@@ -2,9 +2,13 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "catalogue"
 
 
 @pytest.fixture
@@ -69,6 +73,51 @@ def test_damaged_catalogue_without_a_daemon(stopped):
     assert done.returncode == 4
     assert "catalogue-damaged" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_older_catalogue_without_a_daemon(home):
+    """`kadrd verify` of a catalogue that an older kadr wrote calls nothing damaged, and says what to do."""
+    home.catalogue.parent.mkdir()
+    shutil.copy(GOLDEN / "v1.sqlite", home.catalogue)
+    before = home.catalogue.read_bytes()
+    done = home.run("verify")
+    assert (done.returncode, done.stderr) == (4, "")
+    assert "older kadr" in done.stdout
+    assert "kadr start" in done.stdout
+    assert "catalogue-damaged" not in done.stdout
+    assert home.catalogue.read_bytes() == before
+
+
+def test_newer_catalogue_without_a_daemon(stopped):
+    """`kadrd verify` of a catalogue that a newer kadr wrote calls nothing damaged, and says which to install."""
+    daemon, _ = stopped
+    change(daemon, "UPDATE settings SET value = 99 WHERE name = 'schema'")
+    change(daemon, "PRAGMA user_version = 99")
+    done = daemon.home.run("verify")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "newer kadr" in done.stderr
+
+
+def test_locked_catalogue_without_a_daemon(stopped):
+    """`kadrd verify` of a catalogue that another program holds locked says just that."""
+    daemon, _ = stopped
+    with contextlib.closing(sqlite3.connect(daemon.home.catalogue, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        done = daemon.home.run("verify")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "locked" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_beside_a_broken_model(stopped):
+    """`kadrd verify` is not kept from its work by another model that cannot be read."""
+    daemon, _ = stopped
+    daemon.home.add_model("broken", seed=1)
+    (daemon.home.top / "data" / "models" / "broken" / "model.json").write_text("{")
+    done = daemon.home.run("verify")
+    assert done.returncode == 0, done.stderr
+    assert "everything is as it should be" in done.stdout
 
 
 @pytest.mark.parametrize(

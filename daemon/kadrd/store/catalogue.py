@@ -21,6 +21,7 @@ from kadrd.values import Digest, Encoded, Skipped, Stat, State, VectorRow, Waiti
 # A death that the daemon saw counts twice, one that took the daemon along once: somebody may just have killed it.
 MAX_TRIES = 4
 SECONDS_A_DAY = 86400
+PROVED_AT_ONCE = 4096
 LONGEST_AGE = 1000 * 365.25 * SECONDS_A_DAY  # more is damage
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,9 @@ class Catalogue:
             with schema.damage_told(path):
                 self._age_at_start, self._started = self._age_kept(), clock()
                 self.tree = Tree(self._connection, self.age)
-                self._check_roots()
+                self._roots = roots_copy.Kept(path, self.tree, self.setting)
+                self._roots.check(self.transaction)
+                self._prove_vectors()
         except BaseException:
             self._connection.close()
             raise
@@ -75,64 +78,16 @@ class Catalogue:
         try:
             yield
             if self.tree.roots_changed:
-                self.set("roots", self._roots_said(more=1))
+                self.set("roots", self._roots.said_next())
+            durable.point("commit-begin")
+            self._run("COMMIT")
         except BaseException:
-            self._run("ROLLBACK")
+            if self._connection.in_transaction:  # else SQLite took it back itself, as on a full disk
+                self._run("ROLLBACK")
             raise
-        durable.point("commit-begin")
-        self._run("COMMIT")
         durable.point("commit-done")
-        if self.tree.roots_changed:
-            self._copy_roots()
-
-    # What the user asked for: no scan could find it out again
-
-    def _check_roots(self) -> None:
-        kept = self.setting("roots")
-        if kept is None:  # new, or of version 1
-            copy = roots_copy.read(self._path)
-            with self.transaction():
-                self.tree.roots_changed = True
-            if copy is not None and copy.roots and not self.tree.roots():  # the file was emptied, or moved away
-                self._take_roots(copy)
-            return
-        if kept != self._roots_said():
-            raise schema.Damaged(
-                f"{self._path} is damaged: the list of roots is not the one that was written"
-            )
-        copy = roots_copy.read(self._path)
-        if copy is not None and copy.number > self._roots_number():
-            self._take_roots(copy)
-        self._copy_roots()
-
-    def _take_roots(self, copy: roots_copy.Copy) -> None:
-        """The last transactions were lost, and with them what the user had asked for."""
-        log.warning("the catalogue is older than the list of roots, which is taken over")
-        with self.transaction():
-            wanted = {root.path for root in copy.roots}
-            for root in self.tree.roots():
-                if root.path not in wanted and root.inside is None:
-                    self.tree.remove_root(root.id)
-            known = {root.path for root in self.tree.roots()}
-            for root in copy.roots:
-                if root.path not in known and root.inside is None:  # disks inside are found by the scan
-                    self.tree.add_root(root.path, root.system, root.inode)
-
-    def _roots_number(self) -> int:
-        number = (self.setting("roots") or "").partition(" ")[0]
-        return int(number) if number.isdecimal() and len(number) < 19 else 0
-
-    def _roots_said(self, more: int = 0) -> str:
-        """How often the roots have changed, and their checksum."""
-        copy = roots_copy.Copy(self._roots_number() + more, self.tree.roots())
-        return f"{copy.number} {roots_copy.checksum(copy)}"
-
-    def _copy_roots(self) -> None:
-        self.tree.roots_changed = False
-        try:
-            roots_copy.write(self._path, roots_copy.Copy(self._roots_number(), self.tree.roots()))
-        except OSError as error:
-            log.warning("the copy of the list of roots could not be written: %s", error)
+        if self.tree.roots_changed or self._roots.due:
+            self._roots.write()
 
     # Its age
 
@@ -332,6 +287,37 @@ class Catalogue:
         sql = "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'vectors'), 0), (SELECT coalesce(max(seq), 0) FROM vectors))"
         number: int = self._run(sql).fetchone()[0]
         return number
+
+    def _prove_vectors(self) -> None:
+        """Give vectors of version 1, once, the checksum without which they would not outlive a damaged catalogue."""
+        if self.setting("proven") is not None:
+            return
+        try:
+            done = 0
+            while done < self.last_seq():
+                done = self._proved_from(done)
+            with self.transaction():
+                self.set("proven", "1")
+        except sqlite3.Error as error:
+            if not schema.passing(error):
+                raise
+            log.warning("vectors of an older version have no checksum yet: %s", error)
+
+    def _proved_from(self, after: int) -> int:
+        """Prove some vectors with a number over *after*; gives the last one, or a higher one at the end."""
+        rows = self._run(
+            "SELECT seq, picture_id, fingerprint, essence_key, width, height, format, vector FROM vectors "
+            "JOIN pictures ON pictures.id = picture_id JOIN models ON models.id = model_id "
+            "WHERE seq > ? AND checksum IS NULL ORDER BY seq LIMIT ?",
+            (after, PROVED_AT_ONCE),
+        ).fetchall()
+        proofs = [
+            (proof(seq, id_, model.decode(errors="replace"), (key, width, height, form.decode(errors="replace")), blob), seq)
+            for seq, id_, model, key, width, height, form, blob in rows
+        ]  # fmt: skip
+        with self.transaction():
+            self._connection.executemany("UPDATE vectors SET checksum = ? WHERE seq = ?", proofs)
+        return rows[-1][0] if rows else self.last_seq()
 
     # A change of the model
 

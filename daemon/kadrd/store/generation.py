@@ -9,6 +9,7 @@ History of FORMAT
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import NamedTuple
@@ -50,7 +51,8 @@ def sweep(folder: str, ranges: tuple[Range, ...]) -> None:
     named = {MANIFEST, *(r.file for r in ranges), *(f"{r.file}.json" for r in ranges)}
     for name in os.listdir(folder):
         if name not in named:
-            os.unlink(os.path.join(folder, name))
+            with contextlib.suppress(OSError):  # somebody's folder: it is in nobody's way
+                os.unlink(os.path.join(folder, name))
 
 
 def _seamless(ranges: tuple[Range, ...]) -> bool:

@@ -8,7 +8,7 @@ like one with rows is read, whichever table it belonged to. What a row is, and w
 from __future__ import annotations
 
 import contextlib
-import mmap
+import os
 import struct
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -33,35 +33,45 @@ class Row(NamedTuple):
     page: int
     key: int | None
     values: tuple[Value, ...]
+    newest: bool
+    """Whether no newer image of its page is known."""
 
 
 class Pages:
     """All images of pages in the file *path* and its WAL, the newest last."""
 
     def __init__(self, path: str) -> None:
-        self._file, self._wal = _content(path), _content(f"{path}-wal")
+        self._file, self._wal = _File(path), _File(f"{path}-wal")
         self._newest: dict[int, int] = {}
         self._frames: list[tuple[int, int]] = []
-        salt = self._wal[16:24] if self._wal[:3] == WAL_MAGIC else b""
+        header = self._wal.read(0, WAL_HEADER)
+        salt = header[16:24] if header[:3] == WAL_MAGIC else b""
         size = FRAME_HEADER + PAGE_SIZE
-        for start in range(WAL_HEADER, len(self._wal) - size + 1, size):
-            number, _, theirs = struct.unpack(">II8s", self._wal[start : start + 16])
-            if theirs == salt or not salt:  # else a frame of an older round
+        for start in range(WAL_HEADER, self._wal.size - size + 1, size):
+            head = self._wal.read(start, 16)
+            number, _, theirs = struct.unpack(">II8s", head) if head else (0, 0, b"")
+            if theirs == salt or (head and not salt):  # else a frame of an older round
                 self._frames.append((number, start + FRAME_HEADER))
                 self._newest[number] = start + FRAME_HEADER
+
+    def close(self) -> None:
+        self._file.close()
+        self._wal.close()
 
     def rows(self, tables: AbstractSet[int], indexes: AbstractSet[int] = frozenset()) -> Iterator[Row]:
         """Every row that can be read and has so many values, of a table or of an index; pages of both files, those of
         deleted rows and older images among them.
         """
-        for start in range(0, len(self._file), PAGE_SIZE):
+        for start in range(0, self._file.size, PAGE_SIZE):
             number = start // PAGE_SIZE + 1
-            yield from self._rows(number, self._file[start : start + PAGE_SIZE], tables, indexes)
+            page = self._file.read(start, PAGE_SIZE)
+            yield from self._rows(number, page, tables, indexes, number not in self._newest)
         for number, start in self._frames:
-            yield from self._rows(number, self._wal[start : start + PAGE_SIZE], tables, indexes)
+            page = self._wal.read(start, PAGE_SIZE)
+            yield from self._rows(number, page, tables, indexes, self._newest[number] == start)
 
     def _rows(
-        self, number: int, page: bytes, tables: AbstractSet[int], indexes: AbstractSet[int]
+        self, number: int, page: bytes, tables: AbstractSet[int], indexes: AbstractSet[int], newest: bool
     ) -> Iterator[Row]:
         top = HEADER_SIZE if number == 1 else 0
         if len(page) < PAGE_SIZE or page[top] not in (TABLE, INDEX, INNER_INDEX):
@@ -72,13 +82,13 @@ class Pages:
         count = min(int.from_bytes(page[top + 3 : top + 5]), (PAGE_SIZE - first) // 2)
         for (cell,) in struct.iter_unpack(">H", page[first : first + 2 * count] if wanted else b""):
             with contextlib.suppress(IndexError, ValueError, struct.error):
-                row = self._row(number, kind, page, cell + (4 if kind == INNER_INDEX else 0))
-                if len(row.values) in wanted:
-                    yield row
+                key, values = self._cell(kind, page, cell + (4 if kind == INNER_INDEX else 0))
+                if len(values) in wanted:
+                    yield Row(number, key, values, newest)
                 elif (others := others + 1) == OTHERS:
                     return
 
-    def _row(self, number: int, kind: int, page: bytes, at: int) -> Row:
+    def _cell(self, kind: int, page: bytes, at: int) -> tuple[int | None, tuple[Value, ...]]:
         size, at = _varint(page, at)
         key = None
         if kind == TABLE:
@@ -89,12 +99,12 @@ class Pages:
             raise ValueError(size)
         largest = PAGE_SIZE - 35 if kind == TABLE else (PAGE_SIZE - 12) * 64 // 255 - 23
         if size <= largest:
-            return Row(number, key, _record(page[at : at + size]))
+            return key, _record(page[at : at + size])
         least = (PAGE_SIZE - 12) * 32 // 255 - 23
         here = least + (size - least) % (PAGE_SIZE - 4)
         here = here if here <= largest else least
         following = int.from_bytes(page[at + here : at + here + 4])
-        return Row(number, key, _record(page[at : at + here] + self._overflow(following, size - here)))
+        return key, _record(page[at : at + here] + self._overflow(following, size - here))
 
     def _overflow(self, number: int, size: int) -> bytes:
         """The rest of a row that did not fit into its page."""
@@ -108,23 +118,39 @@ class Pages:
 
     def _image(self, number: int) -> bytes:
         start = self._newest.get(number)
-        page = (
-            self._file[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-            if start is None
-            else self._wal[start : start + PAGE_SIZE]
-        )
-        if number < 1 or len(page) < PAGE_SIZE:
+        if start is None:
+            page = self._file.read((number - 1) * PAGE_SIZE, PAGE_SIZE)
+        else:
+            page = self._wal.read(start, PAGE_SIZE)
+        if not page:
             raise ValueError(number)
-        return bytes(page)
+        return page
 
 
-def _content(path: str) -> mmap.mmap | bytes:
-    """The file's bytes, without taking them into memory; none when it is empty or gone."""
-    try:
-        with open(path, "rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (FileNotFoundError, ValueError):
-        return b""
+class _File:
+    """A file that is read piece by piece. Not mapped: there a bad sector would end the process."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor: int | None = None
+        self.size = 0
+        with contextlib.suppress(FileNotFoundError):
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self.size = os.fstat(self._descriptor).st_size
+
+    def read(self, start: int, size: int) -> bytes:
+        """All of these bytes, or none when they cannot be read."""
+        if self._descriptor is None or start < 0:
+            return b""
+        try:
+            data = os.pread(self._descriptor, size, start)
+        except OSError:
+            return b""
+        return data if len(data) == size else b""
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

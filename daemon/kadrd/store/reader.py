@@ -6,8 +6,10 @@ transaction open: a long reader would keep the WAL from being reset.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from kadrd.store.vectors import proof, stacked, unpacked
 from kadrd.values import Matrix, Root, Stat, State, Vector
 
 ROWS_A_FETCH = 4096
+CLOSE_SECONDS = 2.0
 _SHOWN = "state IN (0, 1) AND picture_id IS NOT NULL AND online"
 _FILES = "files JOIN folders ON folders.id = folder_id JOIN roots ON roots.id = root_id"
 
@@ -48,31 +51,62 @@ class Indexed(NamedTuple):
     picture_id: int | None
 
 
+class _Line(NamedTuple):
+    """A thread's connection."""
+
+    connection: sqlite3.Connection
+    busy: threading.Lock
+
+    def closed(self) -> bool:
+        """Close it, unless a statement runs just now: that would lose its error."""
+        if not self.busy.acquire(timeout=0.05):
+            return False
+        self.connection.close()
+        self.busy.release()
+        return True
+
+
 class Reader:
     """Questions to the catalogue at *path*."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
+        self._lines: dict[threading.Thread, _Line] = {}
+        self._lock, self._closed = threading.Lock(), False
 
     def close(self) -> None:
+        """Break off what other threads are asking. Waits a while for a disk that hangs, and not for ever."""
         with self._lock:
-            for connection in self._all:
-                connection.close()
-            self._all.clear()
+            self._closed = True
+            lines = list(self._lines.values())
+            self._lines.clear()
+        until = time.monotonic() + CLOSE_SECONDS
+        while lines and time.monotonic() < until:
+            for line in lines:
+                line.connection.interrupt()
+            lines = [line for line in lines if not line.closed()]
 
     def _ask(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = schema.open_for_reading(self._path)
-            connection.text_factory = bytes
-            self._local.connection = connection
-            with self._lock:
-                self._all.append(connection)
-        rows: list[Any] = connection.execute(sql, values).fetchall()
+        line = self._lines.get(threading.current_thread()) or self._opened()
+        with line.busy:
+            if self._closed:
+                raise OSError(errno.ESHUTDOWN, "the catalogue is closed")
+            rows: list[Any] = line.connection.execute(sql, values).fetchall()
         return rows
+
+    def _opened(self) -> _Line:
+        """A connection for this thread; those of threads that have ended are closed."""
+        connection = schema.open_for_reading(self._path)
+        connection.text_factory = bytes
+        line = _Line(connection, threading.Lock())
+        with self._lock:
+            if self._closed:
+                line.closed()
+                return line
+            for thread in [thread for thread in self._lines if not thread.is_alive()]:
+                self._lines.pop(thread).closed()
+            self._lines[threading.current_thread()] = line
+        return line
 
     # The path of a query
 

@@ -16,7 +16,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kadrd.store import durable, roots_copy, schema
@@ -27,7 +27,7 @@ from kadrd.values import Root
 log = logging.getLogger(__name__)
 
 KEEP_DAMAGED = 2
-BATCH_ROWS = 4096
+TELL_SECONDS = 3.0
 KEY_BYTES = 33  # ingest/digest.py: a letter and a hash
 # Numbers of rows that are lost are never given again: a shard may still speak of them.
 NUMBERS_A_LIFE = 1 << 32
@@ -56,14 +56,25 @@ def salvage(path: str, models: Mapping[str, str], above: int) -> Salvaged:
     """Put a new catalogue in the place of the damaged one at *path*. Raises OSError or sqlite3.Error.
 
     *models* are the installed ones, fingerprint and name. No new row gets a number up to *above*, which shards may
-    speak of. A kill on the way begins again, or goes on behind the point where the new one is complete.
+    speak of. A kill on the way begins again, or goes on behind the point where the new one is complete. It takes
+    most of a minute for a million files, in which the daemon hears nobody, SIGTERM neither; a line in the log says
+    every few seconds how far it is.
     """
     fresh = f"{path}.new"
     _remove(fresh)
-    vectors, roots = _build(path, fresh, models, above)
-    durable.sync_file(fresh)
-    durable.publish(fresh, f"{path}.salvaged")
+    try:
+        vectors, roots = _build(path, fresh, models, above)
+        durable.sync_file(fresh)
+        durable.publish(fresh, f"{path}.salvaged")
+    except BaseException:
+        _remove(fresh)  # the disk may be full
+        raise
     return Salvaged(vectors, roots, finish(path))
+
+
+def marker(path: str) -> str:
+    """The file that says that the catalogue at *path* is damaged and has to be made anew."""
+    return os.path.join(os.path.dirname(path), "damaged")
 
 
 def finish(path: str) -> str:
@@ -75,6 +86,9 @@ def finish(path: str) -> str:
     for part in reversed(_PARTS):
         with contextlib.suppress(FileNotFoundError):
             os.rename(path + part, aside + part)
+    # Before the last step: a kill between them must not have the new file made anew.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(marker(path))
     durable.publish(fresh, path)
     found = {
         name.removesuffix("-wal").removesuffix("-shm")
@@ -92,22 +106,34 @@ def _remove(path: str) -> None:
 
 
 def _build(path: str, fresh: str, models: Mapping[str, str], above: int) -> tuple[int, int]:
-    pages = Pages(path)
-    with contextlib.closing(schema.open_for_writing(fresh)) as connection:
+    with (
+        contextlib.closing(Pages(path)) as pages,
+        contextlib.closing(schema.open_for_writing(fresh)) as connection,
+    ):
         connection.execute("PRAGMA synchronous = OFF")  # it is synced as a whole
         connection.execute("BEGIN")
         finds = _Finds(connection, models)
-        for row in pages.rows({PICTURE, ROOT, MODEL}, {FAILURE}):
+        for row in _told("pictures", pages.rows({PICTURE, ROOT, MODEL}, {FAILURE})):
             finds.first_look(row)
         copy = roots_copy.read(path)
         finds.keep_roots(finds.roots if copy is None else copy.roots)
-        for row in pages.rows({VECTOR}):
+        for row in _told("vectors", pages.rows({VECTOR})):
             finds.second_look(row)
         finds.end(above)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA journal_mode = DELETE")
     return finds.vectors, finds.kept_roots
+
+
+def _told(what: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """*rows*, and now and then a line for a person who waits."""
+    said = time.monotonic()
+    for number, row in enumerate(rows):
+        if time.monotonic() > said + TELL_SECONDS:
+            said = time.monotonic()
+            log.info("making the catalogue anew: looking for %s, %s rows seen", what, f"{number:,}")
+        yield row
 
 
 class _Finds:
@@ -126,7 +152,6 @@ class _Finds:
         self._highest = 0
         self.vectors, self.kept_roots = 0, 0
         self.roots: list[Root] = []
-        self._page_of_roots = 0
 
     def first_look(self, row: Row) -> None:
         """Pictures, models, roots and failures."""
@@ -135,8 +160,9 @@ class _Finds:
                 if len(essence) == KEY_BYTES and _sane(row.key):
                     self._run("INSERT OR IGNORE INTO found VALUES (?, ?, ?, ?, ?)", (row.key, essence, width, height, form))  # fmt: skip
             case (None, bytes(path), int(system), int(inode), int(), None | int() as inside):
-                if path.startswith(b"/") and b"\0" not in path and _sane(row.key):
-                    self._root(row.page, Root(row.key or 0, path, system, inode, True, inside))
+                # Of the newest image alone: older ones hold roots that were removed.
+                if path.startswith(b"/") and b"\0" not in path and _sane(row.key) and row.newest:
+                    self.roots.append(Root(row.key or 0, path, system, inode, True, inside))
             case (None, str(fingerprint), str(name)):
                 if _sane(row.key):
                     self._guesses[row.key or 0] = fingerprint
@@ -144,11 +170,6 @@ class _Finds:
             case (bytes(file_key), int(decoder), str(reason), str(sentence)):
                 if len(file_key) == KEY_BYTES:
                     self._run("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?)", (file_key, decoder, reason, sentence))  # fmt: skip
-
-    def _root(self, page: int, root: Root) -> None:
-        """The rows of the last image that has any: older ones hold roots that were removed."""
-        self.roots = [r for r in self.roots if page == self._page_of_roots and r.id != root.id] + [root]
-        self._page_of_roots = page
 
     def second_look(self, row: Row) -> None:
         """Vectors: one that fits its checksum proves its model and its picture as well."""
@@ -211,6 +232,7 @@ class _Finds:
         self._run("DELETE FROM sqlite_sequence")
         for table in ("pictures", "vectors"):
             self._run("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, begin))
+        self._run("INSERT INTO settings VALUES ('proven', '1')")
         self._run("DROP TABLE found")
 
 

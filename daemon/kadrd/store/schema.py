@@ -15,6 +15,8 @@ from collections.abc import Iterator
 
 # The rest of the daemon speaks of the catalogue without importing sqlite3.
 CatalogueError = sqlite3.Error
+# SQLite quotes damaged text in what it says, and Python cannot read that.
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 Connection = sqlite3.Connection
 SQLITE_VERSION = sqlite3.sqlite_version
 
@@ -134,6 +136,14 @@ def open_for_reading(path: str) -> sqlite3.Connection:
     return connection
 
 
+def version(path: str) -> int:
+    """The version of the file at *path*, which is not changed. Raises as open_for_writing does."""
+    with contextlib.closing(open_for_reading(path)) as connection, damage_told(path):
+        _refuse_what_is_not_ours(connection, path)
+        number: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        return number
+
+
 def _quoted(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
@@ -158,7 +168,7 @@ def damage_told(path: str) -> Iterator[None]:
     """Opening asks nothing of SQLite that a whole catalogue refuses, so a refusal means damage."""
     try:
         yield
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         if passing(error):
             raise
         raise Damaged(f"{path} is damaged: {error}") from None

@@ -112,6 +112,8 @@ class Shard:
         self.after, self.upto, self.count = header.after, header.upto, header.count
         self._index = hnswlib.Index(space="ip", dim=dimension)
         self._index.load_index(path, max_elements=max(header.count, 1))
+        if self._index.get_current_count() != header.count:  # the header itself has no checksum
+            raise Damaged(f"{path}: it does not hold as many rows as its header says")
         self._index.set_ef(EF_SEARCH)
 
     def search(self, vector: Vector, k: int) -> list[Near]:

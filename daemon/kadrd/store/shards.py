@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from kadrd.store import generation, sealer
+from kadrd.store import generation, schema, sealer
 from kadrd.store.generation import Range
 from kadrd.store.reader import Reader
 from kadrd.store.segment import Segment
@@ -78,7 +78,7 @@ class Index:
     @property
     def damaged(self) -> int:
         """Shards that were found damaged or missing and are searched exactly until they are built again."""
-        return sum(isinstance(part.rows, Segment) for part in self._parts[:-1])
+        return sum(isinstance(part.rows, Segment) and bool(part.rows.count) for part in self._parts[:-1])
 
     @property
     def clock(self) -> int:
@@ -193,10 +193,14 @@ class Index:
     def _begin(self, job: Job) -> None:
         name = f"{job.after}-{job.upto}-{secrets.token_hex(4)}.shard"
         path = os.path.join(self.folder, name)
-        child = sealer.start(
-            catalogue=self._catalogue, model_id=self._model_id, fingerprint=self._fingerprint,
-            dimension=self._dimension, after=job.after, upto=job.upto, path=path,
-        )  # fmt: skip
+        try:
+            child = sealer.start(
+                catalogue=self._catalogue, model_id=self._model_id, fingerprint=self._fingerprint,
+                dimension=self._dimension, after=job.after, upto=job.upto, path=path,
+            )  # fmt: skip
+        except OSError as error:
+            self._rest(error)
+            return
         self._sealing = (job, name, child)
 
     def _finish(self, job: Job, name: str, child: subprocess.Popen[bytes]) -> None:
@@ -207,16 +211,31 @@ class Index:
             parts = self._with(sealed, job)
             ranges = tuple(Range(p.file, p.rows.after, p.rows.upto) for p in parts[:-1])
             generation.publish(self.folder, ranges)
-        except (Damaged, OSError) as error:
-            self._seal_after = time.monotonic() + self._pause
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            log.warning("sealing failed, the rows go on being searched exactly: %s", error)
+        except Exception as error:  # hnswlib's errors are of any kind
+            self._rest(error)
+            self._discard(name)
+            if isinstance(error, schema.CatalogueError):
+                raise  # the ingest thread asks whether the catalogue is damaged
             return
         self._pause = FIRST_PAUSE
         self._wasteful &= {part.file for part in parts}
         self._parts = parts
         with contextlib.suppress(OSError):
             generation.sweep(self.folder, ranges)
+
+    def _rest(self, error: Exception) -> None:
+        self._seal_after = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        log.warning("sealing failed, the rows go on being searched exactly: %s", error)
+
+    def _discard(self, name: str) -> None:
+        """Delete the shard *name* and what lies around it, unless it was published before the error."""
+        if name in {r.file for r in generation.read(self.folder)}:
+            return
+        with contextlib.suppress(OSError):
+            for left in os.listdir(self.folder):
+                if left.startswith(name):
+                    os.unlink(os.path.join(self.folder, left))
 
     def _with(self, sealed: Part, job: Job) -> tuple[Part, ...]:
         """The parts with *sealed* in the place of those it covers."""

@@ -70,8 +70,8 @@ class Tree:
         ]
 
     def add_root(self, path: bytes, system: int, inode: int, inside: int | None = None) -> None:
-        """A new root at *path*. Roots of the same file system below it become part of it: their files are kept, and
-        not read again. Those of another one go on as disks inside it.
+        """A new root at *path*. Roots below it that lie on the same file system for certain become part of it: their files
+        are kept, and not read again. The others go on as disks inside it, so that one that is away loses nothing.
         """
         below = (
             [root for root in self.roots() if root.path.startswith(path.rstrip(b"/") + b"/")]
@@ -84,7 +84,7 @@ class Tree:
             (path, system, inode, inside),
         )
         for child in below:
-            if child.system == system:
+            if child.online and child.system == system != 0:
                 self._run("UPDATE folders SET root_id = ? WHERE root_id = ?", (cursor.lastrowid, child.id))
                 self._run("UPDATE roots SET inside = ? WHERE inside = ?", (cursor.lastrowid, child.id))
                 self._run("DELETE FROM roots WHERE id = ?", (child.id,))
@@ -142,7 +142,8 @@ class Tree:
 
     def add_folder(self, root_id: int, path: bytes) -> KnownFolder:
         """The folder *path*, made known or present again. Its parent may not be known: then it is a root's top."""
-        parent = self._run("SELECT id FROM folders WHERE path = ?", (path.rpartition(b"/")[0],)).fetchone()
+        above = path.rpartition(b"/")[0] or b"/"
+        parent = self._run("SELECT id FROM folders WHERE path = ? AND path != ?", (above, path)).fetchone()
         self._run(
             "INSERT INTO folders (root_id, parent_id, path) VALUES (?, ?, ?) "
             "ON CONFLICT (path) DO UPDATE SET present = 1, root_id = excluded.root_id, parent_id = excluded.parent_id",
@@ -238,13 +239,18 @@ class Tree:
         return len(failed)
 
     def doubt(self, paths: Iterable[bytes]) -> int:
-        """Read these files again: what the catalogue says of them is not what they hold. Gives their number."""
-        rows = [
-            (self.next_ticket(), *path.rpartition(b"/")[::2]) for path in paths
-        ]  # until then they go on answering
+        """Read these files again: what the catalogue says of them is not what they hold. Gives their number.
+
+        Until then they go on answering. One that waits already keeps its turn, for which somebody may wait; one that is
+        missing is not there to be read.
+        """
+        rows = []
+        for path in paths:
+            folder, _, name = path.rpartition(b"/")
+            rows.append((self.next_ticket(), folder or b"/", name))
         return self._run_many(
-            "UPDATE files SET state = 0, ticket = ?, file_key = NULL "
-            "WHERE folder_id = (SELECT id FROM folders WHERE path = ?) AND name = ?",
+            "UPDATE files SET ticket = CASE state WHEN 0 THEN ticket ELSE ? END, state = 0, file_key = NULL "
+            "WHERE folder_id = (SELECT id FROM folders WHERE path = ?) AND name = ? AND state != 3",
             rows,
         ).rowcount
 
@@ -258,12 +264,17 @@ class Tree:
             [(self.next_ticket(), file_id) for (file_id,) in unreadable.fetchall()],
         )
 
-    def long_missing(self, root_id: int, before: float, limit: int) -> list[tuple[int, bytes]]:
-        """(file id, path) of files of the root that are missing since before *before*; none while it is offline."""
+    def long_missing(
+        self, root_id: int, before: float, limit: int, after: int = 0
+    ) -> list[tuple[int, bytes]]:
+        """(file id, path) of files of the root that are missing since before *before*, by id and from the one behind
+        *after*; none while it is offline.
+        """
         return self._run(
             "SELECT files.id, folders.path || '/' || name FROM files JOIN folders ON folders.id = folder_id "
-            "JOIN roots ON roots.id = root_id WHERE state = 3 AND online AND root_id = ? AND missing_since < ? LIMIT ?",
-            (root_id, before, limit),
+            "JOIN roots ON roots.id = root_id WHERE state = 3 AND online AND root_id = ? AND missing_since < ? "
+            "AND files.id > ? ORDER BY files.id LIMIT ?",
+            (root_id, before, after, limit),
         ).fetchall()
 
     def any_missing(self) -> bool:

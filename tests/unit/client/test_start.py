@@ -120,6 +120,15 @@ def test_somebody_else_was_quicker(program, kadr, tmp_path, monkeypatch):
     assert marker.exists()
 
 
+def test_the_one_that_is_there_takes_long(program, monkeypatch):
+    """While another daemon holds the lock and does not answer yet, hardly any are started beside it."""
+    program(f"print('tried', flush=True)\nraise SystemExit({start.TRY_AGAIN})")
+    monkeypatch.setattr(start, "START_SECONDS", 1.5)
+    with pytest.raises(CannotStart, match="not answered"):
+        start.start(paths.current())
+    assert 1 <= log().count("tried") <= 5
+
+
 def test_it_never_answers(program, monkeypatch, capsys):
     """A daemon that runs but does not answer in time is reported with its log; a slow one is announced."""
     program("import sys\nsys.stdin.read()\nimport signal\nsignal.alarm(30)\nsignal.pause()")

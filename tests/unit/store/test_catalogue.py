@@ -1,15 +1,19 @@
 """The truth: transactions, old versions of the file, and what a scan, a worker and a reader ask of it."""
 
 import contextlib
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kadrd.store import schema
+from kadrd.store import roots_copy, salvage, schema
 from kadrd.store.catalogue import Catalogue
 from kadrd.store.reader import Reader
 from kadrd.values import Digest, Encoded, Skipped, Stat, State
@@ -337,3 +341,116 @@ def test_vectors_survive_packing():
     back = unpacked(packed(row))
     assert abs(float(row @ back) - 1) < 0.0005
     assert abs(float(np.linalg.norm(back)) - 1) < 1e-5
+
+
+# The list of roots, which nothing but the user could say again
+
+
+def roots_of(path):
+    with contextlib.closing(Catalogue(path)) as catalogue:
+        return {root.path for root in catalogue.tree.roots()}
+
+
+@pytest.fixture
+def rooted(path):
+    """A catalogue with two roots, and their copy."""
+    with contextlib.closing(Catalogue(path)) as catalogue:
+        for number, root in enumerate((b"/a", b"/b")):
+            with catalogue.transaction():
+                catalogue.tree.add_root(root, 1, number)
+    return path
+
+
+@pytest.mark.parametrize("point", ["commit-begin", "commit-done", "publish-renamed@roots.json", "publish-synced@roots.json"])  # fmt: skip
+def test_roots_outlive_a_kill_at_the_start(rooted, point):
+    """A catalogue that was emptied takes the roots from their copy, wherever the start that does so is killed."""
+    Path(rooted).write_bytes(b"")
+    program = f"from kadrd.store.catalogue import Catalogue; Catalogue({rooted!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "KADR_CRASH": f"{point}:1"},
+        timeout=45,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert roots_of(rooted) == {b"/a", b"/b"}
+
+
+@pytest.mark.parametrize("how", ["salvaged", "emptied"])
+def test_older_copy_of_the_roots(rooted, monkeypatch, how):
+    """A root that was added while the copy could not be written is not lost to the old copy."""
+    if how == "salvaged":
+        salvage.salvage(rooted, {}, 0)
+    else:
+        Path(rooted).write_bytes(b"")
+    monkeypatch.setenv("KADR_FAULT", "enospc:replace-written@roots.json")
+    with contextlib.closing(Catalogue(rooted)) as catalogue, catalogue.transaction():
+        catalogue.tree.add_root(b"/new", 1, 9)
+    assert roots_of(rooted) == {b"/a", b"/b", b"/new"}
+    monkeypatch.delenv("KADR_FAULT")
+    assert roots_of(rooted) == {b"/a", b"/b", b"/new"}
+
+
+def test_copy_of_the_roots_is_tried_again(path, monkeypatch):
+    """A copy that could not be written is written behind the next transaction, whatever that is about."""
+    with contextlib.closing(Catalogue(path)) as catalogue:
+        monkeypatch.setenv("KADR_FAULT", "enospc:replace-written@roots.json")
+        with catalogue.transaction():
+            catalogue.tree.add_root(b"/new", 1, 9)
+        monkeypatch.delenv("KADR_FAULT")
+        with catalogue.transaction():
+            catalogue.set("serving", KEY)
+        assert [root.path for root in roots_copy.read(path).roots] == [b"/new"]
+
+
+def test_roots_in_another_locale(path):
+    """A path that is not ASCII, or no text at all, is the same in every locale: nothing is taken for damage."""
+    names = {"/home/ä".encode(), b"/not-utf-8-\xff"}
+    with contextlib.closing(Catalogue(path)) as catalogue, catalogue.transaction():
+        for number, name in enumerate(sorted(names)):
+            catalogue.tree.add_root(name, 1, number)
+    program = (
+        "from kadrd.store.catalogue import Catalogue; from kadrd.store import roots_copy\n"
+        f"assert {{r.path for r in Catalogue({path!r}).tree.roots()}} == {names!r}\n"
+        f"assert {{r.path for r in roots_copy.read({path!r}).roots}} == {names!r}"
+    )
+    plain = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=plain, timeout=45, check=False, stderr=subprocess.PIPE
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# What a disk does
+
+
+def test_full_disk_is_told_by_its_name(catalogue, folder):
+    """A transaction that the disk has no room for says just that, leaves nothing behind, and the next one works."""
+    pages = catalogue._run("PRAGMA page_count").fetchone()[0]
+    catalogue._run(f"PRAGMA max_page_count = {pages}")
+
+    def too_much():
+        with catalogue.transaction():
+            catalogue.tree.add_files(folder.id, [(b"name %d" % n, STAT) for n in range(3000)])
+
+    for _ in range(2):
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            too_much()
+    catalogue._run(f"PRAGMA max_page_count = {pages + 1000}")
+    too_much()
+    assert len(catalogue.tree.folder(b"/r").files) == 3000
+
+
+def test_vectors_of_version_1_are_proven(tmp_path, monkeypatch):
+    """Vectors of a catalogue of version 1 get their checksum when it is opened, and so outlive a damaged catalogue."""
+    monkeypatch.setattr("kadrd.store.catalogue.PROVED_AT_ONCE", 2)
+    path = tmp_path / "catalogue.sqlite"
+    shutil.copy(GOLDEN / "v1.sqlite", path)
+    with contextlib.closing(sqlite3.connect(path)) as old, old:
+        for n in range(7):
+            old.execute("INSERT INTO pictures (essence_key, width, height, format) VALUES (?, 4, 3, 'PNG')", (bytes([n]) * 33,))  # fmt: skip
+            old.execute("INSERT INTO vectors (model_id, picture_id, vector) SELECT 1, max(id), ? FROM pictures", (b"\0\x3c" * 4,))  # fmt: skip
+    with contextlib.closing(Catalogue(str(path))), contextlib.closing(Reader(str(path))) as reader:
+        assert reader._ask("SELECT count(*), count(checksum) FROM vectors") == [(8, 8)]
+        assert list(reader.unproven_vectors()) == []
+    assert salvage.salvage(str(path), {}, 0).vectors == 7  # the eighth picture's key is one that nobody makes

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kadrd.store import roots_copy, salvage, schema
+from kadrd.store import durable, roots_copy, salvage, schema
 from kadrd.store.catalogue import Catalogue
 from kadrd.store.pages import Pages
 from kadrd.store.reader import Reader
@@ -276,5 +276,81 @@ def test_rows_of_nonsense(tmp_path, seed):
     path, chance = str(tmp_path / "catalogue.sqlite"), random.Random(seed)
     heads = (struct.pack(">BHHHB", chance.choice((2, 10, 13)), 0, 500, 0, 0) for _ in range(50))
     Path(path).write_bytes(b"".join(head + chance.randbytes(4088) for head in heads))
-    list(Pages(path).rows(set(range(20)), set(range(20))))
+    with contextlib.closing(Pages(path)) as pages:
+        list(pages.rows(set(range(20)), set(range(20))))
     assert salvaged(path).vectors == 0
+
+
+def wal_kept(path, change):
+    """Do *change* to the catalogue and leave it as a kill does, its last transactions in the WAL."""
+    catalogue = Catalogue(path)
+    with catalogue.transaction():
+        change(catalogue.tree)
+    stolen = {part: Path(path + part).read_bytes() for part in ("", "-wal")}
+    catalogue.close()
+    for part, data in stolen.items():
+        Path(path + part).write_bytes(data)
+
+
+def roots_salvaged(path):
+    """What comes out when the copy of the list of roots is gone too."""
+    os.unlink(roots_copy.place(path))
+    salvaged(path)
+    with contextlib.closing(Catalogue(path)) as catalogue:
+        return {root.path for root in catalogue.tree.roots()}
+
+
+def test_removed_roots_stay_removed(path):
+    """A folder that was removed is not watched again when the rows are taken for want of the copy."""
+    with contextlib.closing(Catalogue(path)) as catalogue, catalogue.transaction():
+        catalogue.tree.add_root(b"/removed", 7, 12)
+
+    def remove(tree):
+        tree.remove_root(next(root.id for root in tree.roots() if root.path == b"/removed"))
+
+    wal_kept(path, remove)
+    assert roots_salvaged(path) == {b"/r"}
+
+
+@pytest.mark.parametrize("in_wal", [False, True])
+def test_many_roots_without_their_copy(path, in_wal):
+    """Folders whose rows fill several pages are all watched again, whether or not one was added last."""
+    long = {b"/" + b"x" * 200 + b"%d" % number for number in range(60)}
+    with contextlib.closing(Catalogue(path)) as catalogue, catalogue.transaction():
+        for number, root in enumerate(long):
+            catalogue.tree.add_root(root, 7, 100 + number)
+    if in_wal:
+        wal_kept(path, lambda tree: tree.add_root(b"/last", 7, 99))
+    assert roots_salvaged(path) == long | {b"/r"} | ({b"/last"} if in_wal else set())
+
+
+def test_file_that_shrinks_while_it_is_read(path):
+    """Pages that are gone, or that the disk does not give, are left out, and the rest is read."""
+    with contextlib.closing(Pages(path)) as pages:
+        everything = sum(1 for _ in pages.rows(set(range(20))))
+        os.truncate(path, os.path.getsize(path) // 2)
+        half = sum(1 for _ in pages.rows(set(range(20))))
+        os.truncate(path, 0)
+        nothing = sum(1 for _ in pages.rows(set(range(20))))
+    assert everything > half > nothing == 0
+
+
+def test_full_disk(path, monkeypatch):
+    """A disk without room for the new catalogue is told, nothing is left on it, and the next try works."""
+    before = content(path)
+    monkeypatch.setattr(durable, "_passed", {})
+    monkeypatch.setenv("KADR_FAULT", "enospc:publish-before-rename@catalogue.sqlite.salvaged")
+    with pytest.raises(OSError, match="No space"):
+        salvage.salvage(path, MODELS, 0)
+    assert sorted(os.listdir(os.path.dirname(path))) == ["catalogue.sqlite", "roots.json"]
+    monkeypatch.delenv("KADR_FAULT")
+    salvaged(path)
+    assert content(path) == before
+
+
+def test_says_how_far_it_is(path, monkeypatch, caplog):
+    """Whoever waits for a large catalogue reads in the log that it goes on."""
+    monkeypatch.setattr(salvage, "TELL_SECONDS", 0)
+    with caplog.at_level("INFO"):
+        salvaged(path)
+    assert "looking for vectors" in caplog.text

@@ -174,6 +174,15 @@ def test_sweep(tmp_path):
     ]
 
 
+def test_sweep_meets_what_it_cannot_delete(tmp_path):
+    """A folder that somebody made among the shards stops nothing, and the rest is swept."""
+    (tmp_path / "somebody's").mkdir()
+    for name in ("old.shard", "x.tmp"):
+        (tmp_path / name).touch()
+    generation.sweep(str(tmp_path), ())
+    assert os.listdir(tmp_path) == ["somebody's"]
+
+
 # Files replaced whole
 
 
