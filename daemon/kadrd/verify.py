@@ -16,7 +16,7 @@ from typing import Any
 from kadr.protocol.messages import Progress
 from kadr.protocol.paths import Paths
 from kadrd.config import Scan
-from kadrd.ingest import digest, reading, scan
+from kadrd.ingest import digest, reading, scan, volume
 from kadrd.store.reader import Indexed, Reader
 from kadrd.store.shards import Index
 from kadrd.values import Problem, State
@@ -43,7 +43,11 @@ class Verification:
         self._catalogue()
         for root, _ in self._reader.roots():
             if root.online:
+                before, found = volume.at(root.path), len(self.problems)
                 self._root(root.path, self._reader.files_under(root.id))
+                # A disk that went or came meanwhile says nothing of its files.
+                if volume.at(root.path) != before:
+                    del self.problems[found:]
         vectors = self._vectors()
         self._left_over()
         return {

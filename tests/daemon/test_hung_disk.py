@@ -303,6 +303,48 @@ def test_verify_beside_a_disk_that_hangs(start, pictures):
     comes_back(two)
 
 
+@pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
+def test_verify_of_a_disk_that_errs(start, number):
+    """A disk that errs while verify reads it costs no file its picture."""
+    two = start()
+    with two.daemon.spending(encodes=0, decodes=0):
+        two.disk.error(number, "read")
+        assert not two.daemon.verify()["ok"]
+        two.daemon.sync()
+        assert two.daemon.found() == sorted([*two.here, *two.far])
+        assert two.daemon.failures() == {}
+        two.disk.healthy()
+    comes_back(two)
+
+
+def test_disk_that_goes_while_verify_reads_it(start, fuse):
+    """Of a disk that goes while verify reads it nothing is said, and nothing is forgotten."""
+    two = start()
+    with two.daemon.spending(encodes=0, decodes=0):
+        two.disk.hang("read")
+        said = []
+        asking = threading.Thread(target=lambda: said.append(two.daemon.verify()))
+        asking.start()
+        two.disk.held("read")
+        two.disk.unmount()
+        asking.join()
+    assert said[0]["ok"], said[0]["problems"]
+    two.disk = fuse("far")
+    comes_back(two)
+
+
+@pytest.mark.slow
+def test_huge_folder_of_a_slow_disk(start, pictures):
+    """A folder that takes longer to list than a disk may hang is indexed all the same, and its disk never counts as away."""
+    two = start(scan={"hang_seconds": 0.5})
+    made = pictures.many(two.disk.folder / "n", 40)
+    two.disk.slow(0.02, "lookup", "getattr")
+    two.daemon.rescan()
+    two.daemon.sync()
+    assert os.fsencode(two.disk.place) not in two.daemon.ask(Search("red")).body["offline_roots"]
+    two.daemon.shows(*two.here, *two.far, *(two.disk.place / "n" / file.name for file in made))
+
+
 @pytest.mark.parametrize("doing", ["a look", "reading", "verify", "adding"])
 def test_end_while_a_disk_hangs(start, pictures, doing):
     """SIGTERM ends the daemon although a disk hangs, whatever it was doing there; nothing is lost by it."""

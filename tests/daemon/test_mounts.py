@@ -55,6 +55,24 @@ def test_bound_inside_a_root(daemon, root, pictures, bind):
     daemon.sync()
 
 
+def test_picture_bound_over_another(daemon, root, pictures):
+    """A picture that is mounted over another one is a file like any other, and no disk."""
+    own = pictures.many(root, 2)
+    daemon.shows(*own)
+    if subprocess.run(["mount", "--bind", *own], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not let us bind files")
+    try:
+        with daemon.spending(encodes=0, decodes=0):
+            daemon.rescan()
+        daemon.shows(*own)
+        assert [found["path"] for found in daemon.status()["roots"]] == [os.fsencode(root)]
+    finally:
+        umount(own[1])
+    with daemon.spending(encodes=0, decodes=0):
+        daemon.rescan()
+    daemon.shows(*own)
+
+
 def test_bound_root(daemon, root, pictures, bind, tmp_path):
     """A folder that is a root in two places is offline in the one where it is unbound, and costs nothing twice."""
     own = pictures.many(root / "own", 3)

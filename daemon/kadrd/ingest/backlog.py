@@ -73,3 +73,29 @@ class Backlog:
         with self._changed:
             self._changed.wait_for(lambda: self._woken or self._shallow or self._deep, seconds)
             self._woken = False
+
+
+class Held:
+    """Dirty folders that wait for a disk, by its root: as many as there are folders at most. Owned by the ingest thread;
+    others may look.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[int, dict[tuple[bytes, bool], int]] = {}
+
+    def add(self, root_id: int, dirty: Dirty) -> None:
+        """Let *dirty* wait; a folder that waits already keeps its smallest number."""
+        waiting = self._folders.setdefault(root_id, {})
+        key = dirty.path, dirty.deep
+        waiting[key] = min(waiting.get(key, dirty.number), dirty.number)
+
+    def of(self, root_id: int) -> list[Dirty]:
+        """What waits for the disk of this root."""
+        waiting = list(self._folders.get(root_id, {}).items())
+        return [Dirty(path, deep, number) for (path, deep), number in waiting]
+
+    def take(self, root_id: int) -> list[Dirty]:
+        """The same, and it waits no longer."""
+        found = self.of(root_id)
+        self._folders.pop(root_id, None)
+        return found

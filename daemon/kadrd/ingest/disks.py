@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -28,9 +29,15 @@ class Question:
     about: Any
     """Whatever the asker wants to know it by."""
     then: Callable[[Any], None]
-    answer: Future[Any]
-    since: float
+    answer: Future[Any] = field(default_factory=Future)
+    asked: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    """When the disk gave its last sign of life."""
     hangs: bool = False
+
+    def alive(self) -> None:
+        """The disk gave something: however slow it is, it does not hang. Called by its thread."""
+        self.heard = time.monotonic()
 
 
 class Disks:
@@ -47,11 +54,14 @@ class Disks:
         """What has not been answered yet; at most one question a root."""
 
     def ask(
-        self, root_id: int, do: Callable[[], Any], then: Callable[[Any], None], about: Any = None
-    ) -> None:
-        """Call *then* with what *do* gives: now, if the disk answers in time; else by `take`. Raises what *do* raises."""
+        self, root_id: int, do: Callable[[Callable[[], None]], Any], then: Callable[[Any], None], about: Any = None,
+    ) -> None:  # fmt: skip
+        """Call *then* with what *do* gives: now, if the disk answers in time; else who takes `answered` does it. *do* gets
+        a function to call whenever the disk gave something. Raises what *do* raises.
+        """
         assert root_id not in self.late
-        question = Question(root_id, about, then, self._disk(root_id).ask(do), time.monotonic())
+        question = Question(root_id, about, then)
+        self._disk(root_id).ask(partial(do, question.alive), question.answer)
         with contextlib.suppress(TimeoutError):
             # A disk that was late is not waited for: a thousand slow folders would be a thousand times the patience.
             question.answer.exception(
@@ -66,25 +76,25 @@ class Disks:
 
     def tell(self, root_id: int, do: Callable[[], Any]) -> None:
         """Let the disk's thread *do* something that nobody waits for."""
-        self._disk(root_id).ask(do)
+        self._disk(root_id).ask(do, Future())
 
     def answered(self) -> list[Question]:
         """Late questions that have their answer now; they are forgotten here."""
         found = [question for question in self.late.values() if question.answer.done()]
         for question in found:
             del self.late[question.root_id]
-            if time.monotonic() - question.since < PATIENCE_SECONDS:
+            if time.monotonic() - question.asked < PATIENCE_SECONDS:
                 self._slow.discard(question.root_id)
         return found
 
     def next_hang(self) -> float | None:
         """The earliest moment at which a question becomes too late."""
-        return min((q.since + self._hang_seconds for q in self.late.values() if not q.hangs), default=None)
+        return min((q.heard + self._hang_seconds for q in self.late.values() if not q.hangs), default=None)
 
     def hanging(self) -> list[Question]:
         """Questions that have just become too late: each is told once."""
         limit = time.monotonic() - self._hang_seconds
-        found = [q for q in self.late.values() if not q.hangs and q.since < limit and not q.answer.done()]
+        found = [q for q in self.late.values() if not q.hangs and q.heard < limit and not q.answer.done()]
         for question in found:
             question.hangs = True
         return found
@@ -99,6 +109,7 @@ class Disks:
         for root_id in self._disks.keys() - set(root_ids):
             self._disks.pop(root_id).close()
             self.late.pop(root_id, None)
+            self._slow.discard(root_id)
 
     def _disk(self, root_id: int) -> _Disk:
         if root_id not in self._disks:
@@ -112,12 +123,11 @@ class _Disk:
     def __init__(self, name: str) -> None:
         self._questions: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
         # A daemon thread: one that hangs for ever must not keep the process from ending.
-        threading.Thread(target=self._answer, name=name, daemon=True).start()
+        self.thread = threading.Thread(target=self._answer, name=name, daemon=True)
+        self.thread.start()
 
-    def ask(self, do: Callable[[], Any]) -> Future[Any]:
-        answer: Future[Any] = Future()
+    def ask(self, do: Callable[[], Any], answer: Future[Any]) -> None:
         self._questions.put((do, answer))
-        return answer
 
     def close(self) -> None:
         """End the thread when it has answered what it was asked."""

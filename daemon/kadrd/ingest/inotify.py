@@ -6,7 +6,8 @@ that one dead network disk stops the watches of all. Nothing here is locked whil
 
 The kernel knows folders (inodes), the rest of kadr knows paths. A folder may have two paths (a bind mount, or for a moment
 a rename), and a path may get another folder; so an event goes to every path its folder was armed under, and who looks
-there finds out. What relies on the kernel alone: the numbers of inotify(7), asserted by `Inotify` with its first watch.
+there finds out. What relies on the kernel alone: the numbers of inotify(7). Were
+one wrong, the fence would not come back, neither at the start nor at any heartbeat (watch.py).
 """
 
 from __future__ import annotations
@@ -66,15 +67,23 @@ class Inotify:
         if before != watch:  # another folder than before, with other folders below it
             self._on_moved(folder)
 
-    def disarm(self, top: bytes) -> None:
-        """Hear nothing of *top* and what is below it any more."""
+    def disarm(self, top: bytes) -> Callable[[], None]:
+        """Hear nothing of *top* and what is below it any more. What is given has to be called once: it may wait for the
+        disk, this does not.
+        """
         below = top.rstrip(b"/") + b"/"
         with self._lock:
             gone = [path for path in self._watches if path == top or path.startswith(below)]
             pairs = [(path, self._watches.pop(path)) for path in gone]
             over = [watch for path, watch in pairs if self._forget(path, watch)]
-        for watch in over:
-            self._libc.inotify_rm_watch(self._queue, watch)
+        return lambda: self._end_watches(over)
+
+    def _end_watches(self, watches: list[int]) -> None:
+        for watch in watches:
+            with self._lock:
+                again = watch in self._paths  # the folder was armed anew meanwhile, and got the same number
+            if not again:
+                self._libc.inotify_rm_watch(self._queue, watch)
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()

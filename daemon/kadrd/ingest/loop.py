@@ -20,6 +20,7 @@ from kadrd.ingest.backlog import Backlog
 from kadrd.ingest.pipeline import BATCH_FILES, Pipeline, Target
 from kadrd.ingest.scanner import Scanner
 from kadrd.ingest.settle import Settle
+from kadrd.ingest.suspended import Suspended
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker
 from kadrd.store.catalogue import Catalogue
@@ -30,12 +31,12 @@ log = logging.getLogger(__name__)
 ROOTS_SECONDS = 10.0
 SWEEP_SECONDS = 20.0
 BEAT_SECONDS = 30.0
-# A machine that slept may wake with other disks, and with changes from elsewhere on a network disk.
-SLEEP_SECONDS = 30.0
 PICTURES_SECONDS = 3600.0
 SEALING_SECONDS = 0.2
 FENCE_SECONDS = 0.02
 TROUBLE_SECONDS = 5.0
+# What verify says of a file that holds something else than the catalogue knows.
+OTHERS = ("other-content", "other-picture")
 
 
 class Fence:
@@ -66,8 +67,7 @@ class Ingest(threading.Thread):
         self._overflowed = threading.Event()
         self._timers: dict[str, float] = {}
         self._begin_pass(before=0)
-        self._asleep = 0.0
-        self._slept()
+        self._suspended = Suspended()
         self.counts: Counter[str] = Counter()
         self.trouble = ""
         self.next: Target | None = None
@@ -118,7 +118,8 @@ class Ingest(threading.Thread):
         return 1
 
     def mend(self, problems: Iterable[Problem]) -> int:
-        """Make good what verify found: read those files again, make those vectors anew, build those shards again.
+        """Make good what verify found: read files again that hold something else, look again at the folders of all others,
+        make those vectors anew, build those shards again.
 
         On the ingest thread only. Gives the number of problems that something is done about.
         """
@@ -128,7 +129,8 @@ class Ingest(threading.Thread):
         paths = [problem.path for problem in found if problem.path]
         doubtful = self._catalogue.vectors_of([problem.picture_id for problem in found if problem.picture_id])
         with self._catalogue.transaction():
-            self._catalogue.tree.doubt(paths)
+            # No others: a disk that fails or goes while verify reads costs no file its picture.
+            self._catalogue.tree.doubt([p.path for p in found if p.kind in OTHERS])
             self._catalogue.forget_vectors([p.picture_id for p in found if p.kind == "vector-damaged"])
         for path in paths:
             self.backlog.add(os.path.dirname(path))
@@ -163,8 +165,9 @@ class Ingest(threading.Thread):
                 self.trouble = f"indexing rests, {error}"
                 # Not while somebody asks: the disk may have room again, and who asks wants to know now.
                 self._asked.wait(TROUBLE_SECONDS)
-        for _, future in self._calls:
-            future.cancel()
+        while self._calls:  # others may still add to them
+            self._calls.popleft()[1].cancel()
+        self.scanner.close()
         for target in self._targets():
             target.index.close()
         self.worker.close()
@@ -204,7 +207,7 @@ class Ingest(threading.Thread):
             log.warning("the folder watcher was dead or stuck; another one looks at everything")
             self.counts["recoveries"] += 1
             self.scanner.scan_everything()
-        if self._slept():
+        if self._suspended.was():
             self.scanner.scan_everything()
         hours = self._config.scan.rescan_hours
         if hours and self._time_for("rescan", hours * 3600):
@@ -225,14 +228,6 @@ class Ingest(threading.Thread):
             self._overflowed.clear()
             self.counts["overflows"] += 1
             self.scanner.scan_everything()
-
-    def _slept(self) -> bool:
-        """Whether the machine was suspended since the last call: one clock goes on then, the other does not."""
-        if not hasattr(time, "CLOCK_BOOTTIME"):
-            return False
-        asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
-        slept, self._asleep = asleep - self._asleep > SLEEP_SECONDS, asleep
-        return slept
 
     def _time_for(self, name: str, seconds: float) -> bool:
         """Whether the timer has run out; it starts anew then. The first time it only starts."""
@@ -269,9 +264,12 @@ class Ingest(threading.Thread):
             if fence.ticket is None and (oldest is None or oldest > fence.number):
                 fence.ticket = self._catalogue.tree.ticket
                 self._settle.hurry(fence.ticket)
+            elif fence.passed.cancelled():  # nobody waits any more
+                self._fences.remove(fence)
             elif fence.ticket is not None and not (first and first[0].ticket <= fence.ticket):
                 self._fences.remove(fence)
-                fence.passed.set_result(None)
+                if fence.passed.set_running_or_notify_cancel():
+                    fence.passed.set_result(None)
 
     # A change of the model
 

@@ -102,9 +102,9 @@ class Pipeline:
         now = math.inf if at_once else time.monotonic()
         if self._racy and self._racy[0][0] <= now:
             due = [path for when, path in self._racy if when <= now]
-            self._racy = [later for later in self._racy if later[0] > now]
             with self._catalogue.transaction():
                 self._tree.doubt(due)
+            self._racy = [later for later in self._racy if later[0] > now]
 
     def next_again(self) -> float | None:
         """When `read_again` has something to do."""
@@ -168,8 +168,10 @@ class Pipeline:
 
     def _not_read(self, file: Waiting, digest: Digested) -> None:
         if digest is None:
-            self._tree.files_gone([file.file_id])
-            self.dirty_folders.append(file.path.rpartition(b"/")[0])
+            # The scanner says whether it is gone, or its disk. Until then it waits, and who waits for it does so once.
+            self.dirty_folders.append(file.path.rpartition(b"/")[0] or b"/")
+            if not self._settle.moving(file.file_id, time.monotonic()):
+                self._tree.files_changed([(file.file_id, file.stat)])
         elif isinstance(digest, Skipped):
             self._settled(file, Known(None, digest))
         elif not isinstance(digest, Unread):
@@ -179,7 +181,7 @@ class Pipeline:
 
     def _quiet(self, file: Waiting, read: Stat) -> bool:
         """Whether what was read is what the scan saw, or at least has been left alone since."""
-        return read == file.stat or self._settle.quiet(file.ticket, age(read))
+        return read == file.stat or self._settle.quiet(file.file_id, file.ticket, age(read), time.monotonic())
 
     # Encoding
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kadrd.config import Scan
@@ -39,9 +40,11 @@ class Diff(NamedTuple):
     folders_gone: frozenset[bytes]
 
 
-def listing(path: bytes, settings: Scan, mounted: frozenset[bytes]) -> Listing | None:
+def listing(
+    path: bytes, settings: Scan, mounted: frozenset[bytes], alive: Callable[[], None] = lambda: None
+) -> Listing | None:
     """What the folder *path* holds; None when there is no such folder (any more). *mounted* are all mount points:
-    they are not touched, because a disk that hangs there would keep this one waiting.
+    they are not touched, because a disk that hangs there would keep this one waiting. Calls *alive* for each entry.
     """
     files: dict[bytes, Stat] = {}
     folders: set[bytes] = set()
@@ -50,9 +53,11 @@ def listing(path: bytes, settings: Scan, mounted: frozenset[bytes]) -> Listing |
         device = os.stat(path).st_dev
         with os.scandir(path) as entries:
             for entry in entries:
+                alive()
                 if ignored(entry.name, settings):
                     continue
-                if mounted and entry.path in mounted:
+                # Where file systems tell the kind with the name, asking for it touches nothing. A file can be mounted too.
+                if mounted and entry.path in mounted and entry.is_dir(follow_symlinks=False):
                     mounts.add(entry.name)
                 elif entry.is_dir(follow_symlinks=False):
                     other = not mounted and _device(entry, device) != device
@@ -99,12 +104,23 @@ def gone(path: bytes, settings: Scan, root: bytes) -> bool:
     inside = path[len(root) :].split(b"/")
     if not wanted(inside[-1]) or any(ignored(name, settings) for name in inside if name):
         return True
+    if _behind_link(os.path.dirname(path), root):
+        return True
     try:
         return not stat.S_ISREG(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
         return False
+
+
+def _behind_link(folder: bytes, root: bytes) -> bool:
+    """Whether *folder*, or one between it and *root*, is a link now: what lies behind it is not the root's."""
+    while len(folder) > len(root):
+        if os.path.islink(folder):
+            return True
+        folder = os.path.dirname(folder)
+    return False
 
 
 def ignored(name: bytes, settings: Scan) -> bool:

@@ -16,9 +16,10 @@ from functools import partial
 
 from kadrd.config import Scan
 from kadrd.ingest import scan, volume
-from kadrd.ingest.backlog import Backlog, Dirty
+from kadrd.ingest.backlog import Backlog, Dirty, Held
 from kadrd.ingest.disks import Disks
-from kadrd.ingest.look import Sample, Sight, look, still_gone
+from kadrd.ingest.look import Sample, Sight, look, place
+from kadrd.ingest.missing import Missing
 from kadrd.ingest.settle import Settle, age
 from kadrd.ingest.watch import Watcher
 from kadrd.store.catalogue import Catalogue
@@ -27,12 +28,8 @@ from kadrd.values import Root
 log = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.2
-SWEEP_FILES = 5000
 SAMPLE_FILES = 64
 POLLED_A_SECOND = 100
-# When this many files and more than half of a root vanish at once, it is more likely a disk than a person.
-MASS_FILES = 100
-MASS_PATIENCE = 24 * 3600.0
 
 
 class Scanner:
@@ -48,8 +45,11 @@ class Scanner:
         self._poll_after = 0.0
         self._mounts = volume.Mounts()
         self._disks = Disks(backlog.wake, settings.hang_seconds)
-        self._waiting: dict[int, list[Dirty]] = {}
-        """Folders whose disk has not answered an earlier question yet, by root."""
+        self._missing = Missing(catalogue, backlog, self._disks, settings)
+        self._held = Held()
+        """Folders whose disk has not answered an earlier question yet."""
+        self._again: list[Dirty] = []
+        """What has to be looked at again should this slice's transaction fail."""
         self._recognised: dict[int, int] = {}
         """How often the mount table had changed when each root was last recognised."""
         self._accepted: set[int] = set()
@@ -68,30 +68,43 @@ class Scanner:
         For a root that is offline it says that what lies there now is meant.
         """
         root = self.root_of(path)
-        new = root is None
+        new, number = root is None, None
         if root is not None and root.path == path and not root.online:
             self._accepted.add(root.id)
         if new:
             with self._catalogue.transaction():
                 self._tree.add_root(path, *here)
-            self._roots_changed()
-        self._backlog.add(path, deep=True)
+            number = self._roots_changed()
+        self._backlog.add(path, deep=True, number=number)
         return new
 
     def remove_root(self, root: Root) -> int:
         """Forget a root and the disks inside it; gives the number of its files."""
         with self._catalogue.transaction():
             count = self._tree.remove_root(root.id)
-        self._disarm(root.path, root)
+        self._disks.tell(root.id, self._watcher.disarm(root.path))
         self._roots_changed()
         self.unreadable = {path for path in self.unreadable if self.root_of(path) is not None}
         return count
 
-    def _roots_changed(self) -> None:
-        self._roots = self._tree.roots()
+    def close(self) -> None:
+        """Let go of the mount table and of all disks that can be let go of."""
+        self._mounts.close()
+        self._disks.keep([])
+
+    def _roots_changed(self) -> int | None:
+        """Take the roots from the catalogue, and forget all of those that went: their numbers are given again. Gives the
+        smallest number that waited for the disk of one.
+        """
+        before, self._roots = {root.id for root in self._roots}, self._tree.roots()
         kept = {root.id for root in self._roots}
+        numbers = [dirty.number for id_ in before - kept for dirty in self._asked(id_) + self._held.take(id_)]
         self._disks.keep(kept)
-        self._waiting = {id_: dirties for id_, dirties in self._waiting.items() if id_ in kept}
+        self._accepted &= kept
+        for id_ in before - kept:
+            self._recognised.pop(id_, None)
+            self._strangers.pop(id_, None)
+        return min(numbers, default=None)
 
     def root_of(self, path: bytes) -> Root | None:
         """The root that *path* lies in."""
@@ -113,9 +126,11 @@ class Scanner:
 
     def check_roots(self) -> None:
         """Notice disks that went, came back or are new."""
+        number = self._backlog.last  # a sync waits for a disk that answers late
         for root in self._roots:
             if root.id not in self._disks.late:
-                self._disks.ask(root.id, partial(volume.at, root.path), partial(self._check, root.id))
+                then = partial(self._check, root.id, number)
+                self._disks.ask(root.id, partial(place, root), then, Dirty(root.path, False, number))
         known = {root.path for root in self._roots}
         for top in self.roots:
             for point in volume.topmost(self._mounts.below(top.path) - known):
@@ -127,7 +142,7 @@ class Scanner:
             for path in by_clock:
                 self._backlog.add(path)
 
-    def _check(self, root_id: int, here: volume.Volume | None) -> None:
+    def _check(self, root_id: int, number: int, here: volume.Volume | None) -> None:
         root = self._root(root_id)
         if root is None:
             return
@@ -139,7 +154,7 @@ class Scanner:
             )
             differs = here is not None and not stranger
         if differs:
-            self._backlog.add(root.path, deep=True)
+            self._backlog.add(root.path, deep=True, number=number)
 
     def _root(self, root_id: int) -> Root | None:
         """The root as it is now; None when it was removed."""
@@ -156,46 +171,59 @@ class Scanner:
     @property
     def unseen(self) -> int:
         """How many folders are marked and not looked at yet, but for those on disks that do not answer."""
-        return len(self._backlog) + len(self._held())
+        return len(self._backlog) + len(self._slow())
 
     def oldest(self) -> int | None:
         """The smallest number that is still marked, but for disks that do not answer."""
-        numbers = [dirty.number for dirty in self._held()]
+        numbers = [dirty.number for dirty in self._slow()]
         first = self._backlog.oldest()
         return min(numbers if first is None else [first, *numbers], default=None)
 
-    def _held(self) -> list[Dirty]:
+    def _slow(self) -> list[Dirty]:
         """Folders that wait for a disk which is slow but not hanging."""
-        slow = {id_: late for id_, late in list(self._disks.late.items()) if not late.hangs}
-        asked = [late.about for late in slow.values() if late.about is not None]
-        return asked + [dirty for id_ in slow for dirty in self._waiting.get(id_, ())]
+        slow = [id_ for id_, late in list(self._disks.late.items()) if not late.hangs]
+        return [dirty for id_ in slow for dirty in self._asked(id_) + self._held.of(id_)]
+
+    def _asked(self, root_id: int) -> list[Dirty]:
+        """The folder that a root's disk is asked about just now."""
+        late = self._disks.late.get(root_id)
+        return [] if late is None or late.about is None else [late.about]
 
     # Folders
 
     def step(self) -> bool:
         """Look at dirty folders for a moment; whether there was any. Raises what disk and catalogue raise."""
         end = time.monotonic() + SLICE_SECONDS
-        taken: list[Dirty] = []
+        self._again, accepted = [], set(self._accepted)
         try:
             with self._catalogue.transaction():
-                came = self._take_late(taken)
-                while (not taken or time.monotonic() < end) and (dirty := self._backlog.take()) is not None:
-                    taken.append(dirty)
+                came = self._take_late()
+                while not self._again or time.monotonic() < end:
+                    if (dirty := self._backlog.take()) is None:
+                        break
+                    self._again.append(dirty)
                     self._look(dirty)
         except BaseException:
             # Nothing of this slice was written, so all of it has to be looked at again.
-            self._roots = self._tree.roots()
-            for dirty in taken:
-                self._backlog.add(dirty.path, deep=dirty.deep, number=dirty.number)
+            self._accepted |= accepted
+            self._roots_changed()
+            self._mark(self._again)
             raise
-        return bool(taken) or came
+        return bool(self._again) or came
+
+    def _mark(self, folders: list[Dirty]) -> None:
+        for dirty in folders:
+            self._backlog.add(dirty.path, deep=dirty.deep, number=dirty.number)
 
     def _look(self, dirty: Dirty, sample: Sample | None = None) -> None:
         path, root = dirty.path, self.root_of(dirty.path)
         if root is None or self._ignored(path, root):
             return
+        if not root.online and path != root.path:  # its disk is asked for once, not for each folder
+            self._backlog.add(root.path, number=dirty.number)
+            return
         if root.id in self._disks.late:
-            self._waiting.setdefault(root.id, []).append(dirty)
+            self._held.add(root.id, dirty)
             return
         if path != root.path and self._tree.folder(path) is None:
             above = os.path.dirname(path)
@@ -207,22 +235,23 @@ class Scanner:
             look, path, root, sample=sample, stayed=self._recognised.get(root.id) == mounts,
             arm=self._watcher.arm, settings=self._settings, mounted=mounted,
         )  # fmt: skip
-        self._disks.ask(root.id, question, partial(self._seen, root.id, dirty, mounts), about=dirty)
+        self._disks.ask(root.id, question, partial(self._seen, root, dirty, mounts), about=dirty)
 
-    def _seen(self, root_id: int, dirty: Dirty, mounts: int, sight: Sight) -> None:
-        path, root = dirty.path, self._root(root_id)
+    def _seen(self, asked: Root, dirty: Dirty, mounts: int, sight: Sight) -> None:
+        """Take what a look brought home; *asked* is the root as it was then."""
+        path, root = dirty.path, self._root(asked.id)
         if root is None:
             return
         if sight.present is None:
-            sample = [] if root_id in self._accepted else self._tree.sample(root.id, SAMPLE_FILES)
+            sample = [] if root.id in self._accepted else self._tree.sample(root.id, SAMPLE_FILES)
             self._look(dirty, sample)
             return
-        self._accepted.discard(root_id)
         if sight.present:
-            self._recognised[root_id] = mounts
+            self._accepted.discard(root.id)
+            self._recognised[root.id] = mounts
         if not sight.present or sight.here != (root.system, root.inode) or not root.online:
-            root = self._update_online(root, sight)
-        if not root.online:
+            root = self._update_online(root, sight, dirty.number)
+        if not (root.online and asked.online):  # of an offline root nothing was listed
             return
         self._watcher.note(path, watched=sight.watched)
         if sight.listing is None:
@@ -232,34 +261,40 @@ class Scanner:
         (self.unreadable.discard if sight.listing.complete else self.unreadable.add)(path)
         self._apply(root, dirty, sight.listing)
 
-    def _take_late(self, taken: list[Dirty]) -> bool:
-        """What disks answered late, and those that do not answer at all; whether there was anything.
-
-        Adds to *taken* what has to be looked at again should the transaction fail.
-        """
-        answered, hanging = self._disks.answered(), self._disks.hanging()
-        for late in answered:
+    def _take_late(self) -> bool:
+        """What disks answered late, and those that do not answer at all; whether there was anything."""
+        answered = self._disks.answered()
+        for late in answered:  # all of them, before an answer can fail and keep the others'
             root = self._root(late.root_id)
             if root is not None:
-                taken.append(late.about or Dirty(root.path, True, self._backlog.last))
-            for dirty in self._waiting.pop(late.root_id, ()):
-                self._backlog.add(dirty.path, deep=dirty.deep, number=dirty.number)
-            if not late.hangs:
-                late.then(late.answer.result())
-            elif root is not None:
-                # It answers again. Number 0: a sync that began before this turn waits for it too.
-                self._backlog.add(root.path, deep=True, number=0)
-        for late in hanging:
-            root = self._root(late.root_id)
-            if root is not None and root.online:
-                log.warning("the disk at %r does not answer; it counts as offline until it does", root.path)
-                self._set_online(root, online=False)
-        return bool(answered or hanging)
+                self._again.append(late.about or Dirty(root.path, True, self._backlog.last))
+                if late.hangs:
+                    # It answers again. Number 0: a sync that began before this turn waits for it too.
+                    self._backlog.add(root.path, deep=True, number=0)
+            self._mark(self._held.take(late.root_id))
+        for late in answered:
+            late.then(late.answer.result())
+        return self._take_hanging() or bool(answered)
 
-    def _disarm(self, path: bytes, root: Root) -> None:
-        """Watch nothing in or below *path*. The kernel may have to look there, so its disk's thread does it."""
-        self._watcher.unnote(path)
-        self._disks.tell(root.id, lambda: self._watcher.disarm(path))
+    def _take_hanging(self) -> bool:
+        """Set disks offline that do not answer; whether there was any. Each time anew: the transaction may have failed."""
+        self._disks.hanging()
+        hanging = {late.root_id for late in self._disks.late.values() if late.hangs}
+        found = [root for root in self._roots if root.id in hanging and root.online]
+        for root in found:
+            log.warning("the disk at %r does not answer; it counts as offline until it does", root.path)
+            self._set_online(root, online=False)
+        return bool(found)
+
+    def _give_up(self, path: bytes, root: Root) -> None:
+        """Watch nothing in or below *path*, but disks inside. The kernel may have to look there, so the disk's thread tells
+        it. A transaction that fails does not undo this, so then all of it is looked at again.
+        """
+        self._disks.tell(root.id, self._watcher.disarm(path))
+        self._again.append(Dirty(path, True, 0))
+        for disk in self._roots:
+            if disk.id != root.id and (disk.path == path or disk.path.startswith(path.rstrip(b"/") + b"/")):
+                self._backlog.add(disk.path, deep=True)  # if its mount point went too, it is offline
 
     def _ignored(self, path: bytes, root: Root) -> bool:
         """Whether any folder on the way from the root is one that the scan leaves out."""
@@ -297,17 +332,14 @@ class Scanner:
             self._backlog.add(path, deep=True, number=number)
 
     def _folder_gone(self, path: bytes, root: Root) -> None:
-        for disk in self._roots:
-            if disk.path == path or disk.path.startswith(path + b"/"):
-                self._backlog.add(disk.path)  # its mount point went with it: offline, not deleted
         self._tree.folder_gone(path, root.id)
-        self._disarm(path, root)
+        self._give_up(path, root)
         self.unreadable.discard(path)
 
     # Disks that go and come
 
-    def _update_online(self, root: Root, sight: Sight) -> Root:
-        """The root as it is now."""
+    def _update_online(self, root: Root, sight: Sight, number: int) -> Root:
+        """The root as it is now. When it came back all of it is marked, with *number*."""
         self._strangers.pop(root.id, None)
         if not sight.present and sight.here is not None:
             self._strangers[root.id] = sight.here
@@ -319,7 +351,9 @@ class Scanner:
             self._set_online(root, online=bool(sight.present))
             self.came_back |= bool(sight.present)
             if sight.present:
-                self._backlog.add(root.path, deep=True)
+                self._backlog.add(root.path, deep=True, number=number)
+            else:
+                self._give_up(root.path, root)
         return next(now for now in self._roots if now.id == root.id)
 
     def _set_online(self, root: Root, *, online: bool) -> None:
@@ -330,24 +364,7 @@ class Scanner:
 
     def sweep(self, now: float) -> None:
         """Delete files that have been missing for a while, when another look agrees."""
-        if not self._tree.any_missing():  # counting a million files every time would cost
-            return
-        with self._catalogue.transaction():
-            for root in self._roots:
-                missing = self._tree.long_missing(root.id, now - self._settings.gone_seconds, SWEEP_FILES)
-                if missing and self._suspicious(root):
-                    missing = self._tree.long_missing(root.id, now - MASS_PATIENCE, SWEEP_FILES)
-                if missing and root.id not in self._disks.late:
-                    self._disks.ask(root.id, partial(still_gone, missing, root, self._settings), self._forget)
-
-    def _forget(self, found: tuple[list[int], set[bytes]]) -> None:
-        gone, doubtful = found
-        for folder in doubtful:
-            self._backlog.add(folder)
-        if gone:
-            self._catalogue.keep_age()
-            self._tree.forget(gone)
-
-    def _suspicious(self, root: Root) -> bool:
-        missing, all_ = self._tree.share_missing(root.id)
-        return missing >= MASS_FILES and 2 * missing > all_
+        if self._tree.any_missing():  # counting a million files every time would cost
+            with self._catalogue.transaction():
+                for root in self._roots:
+                    self._missing.sweep(root, now)

@@ -12,7 +12,7 @@ import fcntl
 import os
 import select
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from kadrd.ingest.scan import signed
@@ -67,9 +67,16 @@ def holds_anything(path: bytes) -> bool:
         return False
 
 
-def holds(sample: Sequence[tuple[bytes, int, int]]) -> bool:
-    """Whether enough files of *sample* (path, size, mtime in ns) are there as they were; many may have changed since."""
-    return sum(_same(*file) for file in sample) >= max(1, len(sample) // 8)
+def holds(sample: Sequence[tuple[bytes, int, int]], alive: Callable[[], None] = lambda: None) -> bool:
+    """Whether enough files of *sample* (path, size, mtime in ns) are there as they were; many may have changed since.
+
+    Calls *alive* after each.
+    """
+    found = 0
+    for file in sample:
+        found += _same(*file)
+        alive()
+    return found >= max(1, len(sample) // 8)
 
 
 def _same(path: bytes, size: int, mtime_ns: int) -> bool:

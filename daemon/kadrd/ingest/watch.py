@@ -88,13 +88,13 @@ class Watcher:
         """Keep in mind what `arm` said; on the ingest thread only."""
         (self.unwatched.discard if watched else self.unwatched.add)(folder)
 
-    def disarm(self, root: bytes) -> None:
-        """Watch nothing in or below *root* any more. From any thread, like `arm`."""
-        self._system.disarm(root)
-
-    def unnote(self, root: bytes) -> None:
-        """Forget what `arm` said of *root* and below; on the ingest thread only."""
+    def disarm(self, root: bytes) -> Callable[[], None]:
+        """Watch nothing in or below *root* any more; on the ingest thread only. Gives what has to be called once to tell
+        the system: from any thread, since like `arm` it may wait for a disk.
+        """
         self.unwatched = {path for path in self.unwatched if not _below(path, root)}
+        over: Callable[[], None] = self._system.disarm(root)
+        return over
 
     def fence(self) -> bool:
         """Wait until every event from before this call has arrived. False when the system cannot promise that.
@@ -113,7 +113,12 @@ class Watcher:
         self._fence_made += 1
         name = os.path.join(self._fence_folder, b"%d" % self._fence_made)
         try:
-            os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            try:
+                _touch(name)
+            except FileNotFoundError:  # somebody deleted the folder
+                os.makedirs(self._fence_folder, mode=0o700, exist_ok=True)
+                self._system.arm(self._fence_folder)
+                _touch(name)
             os.unlink(name)
         except OSError:
             return 0
@@ -143,6 +148,10 @@ class Watcher:
         self._tell_lost()
 
 
+def _touch(path: bytes) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+
+
 def _below(path: bytes, root: bytes) -> bool:
     return path == root or path.startswith(root.rstrip(b"/") + b"/")
 
@@ -155,8 +164,8 @@ class _Nothing:
     def arm(self, folder: bytes) -> None:
         raise OSError(errno.EMFILE, "no more watches", folder)
 
-    def disarm(self, root: bytes) -> None:
-        """Nothing to do."""
+    def disarm(self, _root: bytes) -> Callable[[], None]:
+        return lambda: None
 
     def is_alive(self) -> bool:
         return False  # so that every beat tries again
@@ -197,19 +206,39 @@ else:
             _on_lost: Callable[[], None],
         ) -> None:  # fmt: skip
             self._on_event, self._on_moved = on_event, on_moved
+            self._lock = threading.Lock()  # never held while the system may wait for a disk
             self._streams: dict[bytes, Any] = {}
+            """None for one that is just being started."""
             self._observer = Observer()
             self._observer.start()
 
         def arm(self, folder: bytes) -> None:
-            if not any(_below(folder, root) for root in self._streams):
-                handler = _Stream(self._on_event, self._on_moved)
-                self._streams[folder] = self._observer.schedule(handler, os.fsdecode(folder), recursive=True)
+            with self._lock:
+                if any(_below(folder, root) for root in self._streams):
+                    return
+                self._streams[folder] = None
+            handler, stream = _Stream(self._on_event, self._on_moved), None
+            try:
+                stream = self._observer.schedule(handler, os.fsdecode(folder), recursive=True)
+            finally:
+                with self._lock:
+                    if stream is None:
+                        self._streams.pop(folder, None)
+                    else:
+                        self._streams[folder] = stream
 
-        def disarm(self, root: bytes) -> None:
-            for path in [path for path in self._streams if _below(path, root)]:
-                with contextlib.suppress(KeyError, OSError):
-                    self._observer.unschedule(self._streams.pop(path))
+        def disarm(self, root: bytes) -> Callable[[], None]:
+            with self._lock:
+                over = [self._streams.pop(path) for path in [p for p in self._streams if _below(p, root)]]
+            return lambda: self._end_streams(over)
+
+        def _end_streams(self, streams: list[Any]) -> None:
+            for stream in filter(None, streams):
+                with self._lock:
+                    again = stream in self._streams.values()  # watchdog gives an equal one for the same path
+                if not again:
+                    with contextlib.suppress(KeyError, OSError):
+                        self._observer.unschedule(stream)
 
         def is_alive(self) -> bool:
             return bool(self._observer.is_alive())

@@ -30,7 +30,7 @@ def ours(came):
 def test_answer_in_time(ours):
     """What a disk says at once is taken at once, and nothing stays behind."""
     heard = []
-    ours.ask(1, lambda: "here", heard.append)
+    ours.ask(1, lambda _: "here", heard.append)
     assert heard == ["here"]
     assert ours.late == {}
 
@@ -38,7 +38,7 @@ def test_answer_in_time(ours):
 def test_error(ours):
     """What goes wrong on the disk's thread goes wrong for who asked, a time-out of the system's too."""
 
-    def fail():
+    def fail(_):
         raise TimeoutError("connection timed out")
 
     with pytest.raises(TimeoutError):
@@ -49,8 +49,8 @@ def test_error(ours):
 def test_late_answer(ours, came, impatient):
     """A disk that is late holds up no other one, and its answer is there when it has come."""
     gate, heard = threading.Event(), []
-    ours.ask(1, lambda: gate.wait(30), lambda _: heard.append("slow"), about="a folder")
-    ours.ask(2, lambda: None, lambda _: None)
+    ours.ask(1, lambda _: gate.wait(30), lambda _: heard.append("slow"), about="a folder")
+    ours.ask(2, lambda _: None, lambda _: None)
     assert "slow" not in heard
     assert [late.about for late in ours.late.values() if late.root_id == 1] == ["a folder"]
     assert all(late.root_id != 1 for late in ours.answered())
@@ -65,7 +65,7 @@ def test_late_answer(ours, came, impatient):
 def test_hanging(ours, impatient, monkeypatch):
     """A disk that says nothing for long is told once, and may still come back."""
     gate = threading.Event()
-    ours.ask(1, lambda: gate.wait(30), lambda _: None)
+    ours.ask(1, lambda _: gate.wait(30), lambda _: None)
     assert ours.hanging() == []
     monkeypatch.setattr(ours, "_hang_seconds", 0.0)
     assert [late.root_id for late in ours.hanging()] == [1]
@@ -79,13 +79,47 @@ def test_hanging(ours, impatient, monkeypatch):
 def test_root_that_went(ours, impatient):
     """A disk that hangs for ever is forgotten with its root, and its number may be asked of again."""
     gate = threading.Event()
-    ours.ask(1, lambda: gate.wait(30), pytest.fail)
+    ours.ask(1, lambda _: gate.wait(30), pytest.fail)
     ours.keep([])
     assert ours.late == {}
     heard = []
-    ours.ask(1, lambda: 1, heard.append)
+    ours.ask(1, lambda _: 1, heard.append)
     while 1 in ours.late:
         for late in ours.answered():
             late.then(late.answer.result())
     assert heard == [1]
+    gate.set()
+
+
+def test_slow_is_not_hanging(ours, impatient):
+    """A disk that gives something now and then does not hang, however long the whole takes."""
+    go, told, gate = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(alive):
+        go.wait(30)
+        alive()
+        told.set()
+        gate.wait(30)
+
+    ours.ask(1, slow, lambda _: None)
+    ours.late[1].heard -= 3600
+    go.set()
+    assert told.wait(30)
+    assert ours.hanging() == []
+    ours.late[1].heard -= 3600
+    assert [late.root_id for late in ours.hanging()] == [1]
+    gate.set()
+
+
+def test_number_that_is_given_again(ours, monkeypatch):
+    """A root that gets the number of one whose disk was slow is waited for like any other."""
+    gate = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(disks, "PATIENCE_SECONDS", 0.001)
+        ours.ask(1, lambda _: gate.wait(30), pytest.fail)
+    ours.keep([])
+    monkeypatch.setattr(disks, "PATIENCE_SECONDS", 20.0)
+    heard = []
+    ours.ask(1, lambda _: "here", heard.append)
+    assert heard == ["here"]
     gate.set()

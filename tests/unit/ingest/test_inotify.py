@@ -102,14 +102,27 @@ def test_folder_with_two_paths(told, tmp_path):
         (told.folder / "a").touch()
         assert told.watcher.fence()
         assert {path for _, path in told.said} == {os.fsencode(told.folder), os.fsencode(second)}
-        told.watcher.disarm(os.fsencode(second))
+        told.watcher.disarm(os.fsencode(second))()
         told.said.clear()
         (told.folder / "b").touch()
         assert told.watcher.fence()
         assert {path for _, path in told.said} == {os.fsencode(told.folder)}
     finally:
-        told.watcher.disarm(os.fsencode(second))
+        told.watcher.disarm(os.fsencode(second))()
         subprocess.run(["umount", second], check=True)
+
+
+def test_given_up_and_watched_again(told):
+    """A folder that is watched again before the kernel was told that it is not stays watched; until then it is silent."""
+    over = told.watcher.disarm(os.fsencode(told.folder))
+    (told.folder / "a").touch()
+    assert told.watcher.fence()
+    assert told.said == []
+    told.watcher.arm(os.fsencode(told.folder))
+    over()
+    (told.folder / "b").touch()
+    assert told.watcher.fence()
+    assert ("dirty", os.fsencode(told.folder)) in told.said
 
 
 def test_deleted_folder_is_forgotten(told):
@@ -140,7 +153,7 @@ def test_one_disk_holds_up_no_other(told, tmp_path, fuse):
     (near / "a").touch()
     assert told.watcher.fence()
     assert ("dirty", os.fsencode(near)) in told.said
-    told.watcher.disarm(os.fsencode(near))
+    told.watcher.disarm(os.fsencode(near))()
     assert slow.is_alive()
     disk.healthy()
     slow.join(60)

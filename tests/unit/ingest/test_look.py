@@ -22,8 +22,8 @@ def root(tmp_path):
 def seen(root, path=None, sample=None, stayed=False):
     armed = []
     sight = look(
-        path or root.path, root, sample=sample, stayed=stayed, arm=lambda p: bool(armed.append(p)) or True,
-        settings=Scan(), mounted=frozenset(),
+        path or root.path, root, lambda: None, sample=sample, stayed=stayed,
+        arm=lambda p: bool(armed.append(p)) or True, settings=Scan(), mounted=frozenset(),
     )  # fmt: skip
     return sight, armed
 
@@ -47,12 +47,34 @@ def test_folder_made_anew(root):
 
 
 def test_empty_mount_point(root):
-    """An empty folder in the root's place is not the root, and is neither armed nor listed."""
+    """An empty folder in the root's place is not the root, and what it holds is not the root's."""
     os.unlink(os.path.join(root.path, b"a.jpg"))
-    sight, armed = seen(root._replace(inode=7))
-    assert (sight.present, sight.listing, armed) == (None, None, [])
+    sight, _ = seen(root._replace(inode=7))
+    assert (sight.present, sight.listing) == (None, None)
     sight, _ = seen(root._replace(inode=7), sample=[(b"/nowhere", 1, 2)])
-    assert sight.present is False
+    assert (sight.present, sight.listing) == (False, None)
+
+
+def test_root_that_is_offline(root):
+    """A root that is offline is asked whether it is there again; until it is, nothing in its place is watched or listed."""
+    sight, armed = seen(root._replace(online=False))
+    assert (sight.present, sight.listing, armed) == (True, None, [])
+
+
+def test_root_that_goes_while_it_is_listed(root):
+    """Were a disk let go after it was found, the bare mount point's files are not taken for its own."""
+    away = root.path + b"-away"
+
+    def arm(path):
+        os.rename(path, away)
+        os.mkdir(path)
+        return True
+
+    sight = look(
+        root.path, root, lambda: None, sample=[(b"/nowhere", 1, 2)], stayed=False, arm=arm, settings=Scan(),
+        mounted=frozenset(),
+    )  # fmt: skip
+    assert (sight.present, sight.listing) == (False, None)
 
 
 def test_disk_with_another_id(root):
@@ -81,8 +103,8 @@ def test_root_of_which_nothing_is_known(root):
 def test_root_that_is_away(root):
     """Where no folder is, nothing is present."""
     gone = root._replace(path=root.path + b"/none")
-    sight, armed = seen(gone)
-    assert (sight.present, sight.here, armed) == (False, None, [])
+    sight, _ = seen(gone)
+    assert (sight.present, sight.here, sight.listing) == (False, None, None)
 
 
 @pytest.mark.parametrize("what", ["nothing", "link"])
@@ -99,4 +121,4 @@ def test_folder_that_is_no_more(root, what):
 def test_still_gone(root):
     """Only what is certainly gone counts as gone; the folder of anything else is looked at again."""
     there, away = os.path.join(root.path, b"a.jpg"), os.path.join(root.path, b"b.jpg")
-    assert still_gone([(1, there), (2, away)], root, Scan()) == ([2], {root.path})
+    assert still_gone([(1, there), (2, away)], root, Scan(), lambda: None) == ([2], {root.path})

@@ -287,12 +287,67 @@ def test_bad_content_is_known(bench):
 
 
 def test_file_that_is_gone(bench):
-    """A file that went before it was read answers nothing, and its folder is looked at again."""
+    """A file that cannot be found when it is to be read keeps what is known of it until its folder, and with it its disk,
+    was looked at again; nobody tries it again and again meanwhile."""
     bench.add(b"a")
     (bench.root / "0.png").unlink()
-    bench.run()
-    assert bench.states() == {"0.png": State.MISSING}
+    ticket = bench.catalogue.tree.ticket
+    assert bench.run() == 1
+    assert bench.states() == {"0.png": State.PENDING}
+    assert [file.ticket for file in bench.catalogue.tree.waiting(9)] == [ticket]
     assert bench.pipeline.dirty_folders == [os.fsencode(bench.root)]
+
+
+def test_file_that_is_listed_and_cannot_be_found(bench):
+    """A file that its disk lists and does not open is tried again now and then, and who waits for it waits once."""
+    bench.add(b"a")
+    (bench.root / "0.png").unlink()
+    ticket = bench.catalogue.tree.ticket
+    for _ in range(2):
+        bench.run()
+        bench.settle.hurry(ticket)
+    (waiting,) = bench.catalogue.tree.waiting(9)
+    assert waiting.ticket > ticket
+
+
+class Restless(FakeWorker):
+    """Somebody writes each file while it is read."""
+
+    def digest(self, paths):
+        return [Moving(one.stat) for one in super().digest(paths)]
+
+
+def test_file_that_never_settles(bench):
+    """A file that changes whenever it is read is left alone for longer and longer; `sync` has it read at once, and takes it
+    as it stands although it has changed since it was seen."""
+    still, bench.pipeline._worker = bench.worker, Restless()
+    bench.add(b"a")
+    ticket = bench.catalogue.tree.ticket
+    assert bench.run() == 1
+    assert [file.ticket > ticket for file in bench.catalogue.tree.waiting(9)] == [True]
+    bench.settle._quiet = 3600.0
+    (bench.root / "0.png").write_bytes(b"another")
+    bench.pipeline._worker = still
+    assert bench.run() == 0
+    bench.settle.hurry(bench.catalogue.tree.ticket)
+    bench.run()
+    assert bench.states() == {"0.png": State.INDEXED}
+
+
+def test_doubt_survives_a_full_disk(bench, monkeypatch):
+    """A file whose times are too coarse is read a second time, also when that could not be written down at first."""
+    bench.pipeline._racy = [(0.0, os.fsencode(bench.root / "0.png"))]
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.catalogue.tree, "doubt", full)
+        with pytest.raises(OSError, match="No space"):
+            bench.pipeline.read_again(at_once=True)
+    assert bench.pipeline.next_again() is not None
+    bench.pipeline.read_again(at_once=True)
+    assert bench.pipeline.next_again() is None
 
 
 def test_batches_are_bounded(bench):

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ from kadrd.config import Scan
 from kadrd.ingest import scan
 from kadrd.ingest.backlog import Backlog, Dirty
 from kadrd.ingest.scan import Diff, Listing
-from kadrd.ingest.settle import FIRST_PAUSE, LONGEST_PAUSE, Settle
+from kadrd.ingest.settle import FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WAIT, Settle, racy
 from kadrd.store.tree import KnownFile, KnownFolder
 from kadrd.values import Stat, State
 
@@ -112,6 +113,26 @@ def test_listing(tmp_path):
     assert (set(listing.files), listing.folders, listing.complete) == ({b"a.jpg"}, {b"folder"}, True)
 
 
+def test_file_that_is_a_mount_point(tmp_path):
+    """A picture over which another one is mounted is a file, and no disk; a folder is one."""
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "disk").mkdir()
+    points = frozenset(os.fsencode(tmp_path / name) for name in ("a.jpg", "disk"))
+    listing = scan.listing(os.fsencode(tmp_path), Scan(), points)
+    assert (set(listing.files), listing.mounts, listing.folders) == ({b"a.jpg"}, {b"disk"}, frozenset())
+
+
+def test_gone_behind_a_link(tmp_path):
+    """A file that is reached only through a link below the root is gone; a root that is a link itself is none of that."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.jpg").touch()
+    (tmp_path / "link").symlink_to("elsewhere")
+    root, file = os.fsencode(tmp_path), os.fsencode(tmp_path / "link" / "a.jpg")
+    assert scan.gone(file, Scan(), root)
+    assert not scan.gone(file, Scan(), os.path.dirname(file))
+    assert not scan.gone(os.fsencode(tmp_path / "elsewhere" / "a.jpg"), Scan(), root)
+
+
 @pytest.mark.parametrize("what", ["missing", "file", "file/below"])
 def test_no_listing(tmp_path, what):
     """What is no folder has no listing."""
@@ -153,6 +174,37 @@ def test_moving_waits_longer_each_time():
     assert settle.next_due(0.0) == FIRST_PAUSE
 
 
+def test_never_at_rest():
+    """A file that is written all the time is read after ten minutes as it stands, and once more when it changes."""
+    settle, now = Settle(2.0), 100.0
+    while not settle.due(1, now) or now == 100.0:
+        settle.changed(1, 0.0, now)
+        settle.next_due(now)
+        now += 1.0
+    assert now == 100.0 + LONGEST_WAIT
+    assert settle.quiet(1, 6, 0.0, now)
+    settle.done(1)
+    settle.changed(1, 0.0, now)
+    assert not settle.due(1, now)
+    assert not settle.quiet(1, 6, 0.0, now)
+
+
+def test_moving_and_gone():
+    """Of a file that was moving and never came to rest nothing is kept after a while."""
+    settle = Settle(2.0)
+    settle.moving(1, now=0.0)
+    settle.next_due(now=FIRST_PAUSE + LONGEST_PAUSE)
+    assert settle._pauses == {}
+
+
+def test_times_without_fractions():
+    """Times in whole seconds are doubted just after the change; from hours ahead, as a wrong clock leaves them, never."""
+    now = int(time.time())
+    young, ahead, old = (Stat(1, when * 10**9, when * 10**9, 1) for when in (now, now + 8 * 3600, now - 60))
+    assert [racy(stat) for stat in (young, ahead, old)] == [True, False, False]
+    assert not racy(young._replace(mtime_ns=now * 10**9 + 1))
+
+
 def test_hurry():
     """`hurry` makes everything due that waits now, and nothing that comes later."""
     settle = Settle(2.0)
@@ -167,7 +219,7 @@ def test_hurry():
     )
     settle.changed(3, 0.0, now=0.0)
     assert not settle.due(3, 1.0)
-    assert (settle.quiet(5, 0.0), settle.quiet(6, 0.0), settle.quiet(6, 2.0)) == (True, False, True)
+    assert [settle.quiet(1, *one, 100.0) for one in ((5, 0.0), (6, 0.0), (6, 2.0))] == [True, False, True]
 
 
 # Backlog

@@ -100,7 +100,7 @@ def test_renamed_folder_speaks_under_its_new_path(watcher, heard, folder):
     watcher.arm(os.fsencode(old))
     old.rename(new)
     watcher.arm(os.fsencode(new))
-    watcher.disarm(os.fsencode(old))
+    watcher.disarm(os.fsencode(old))()
     heard.since(watcher)
     (new / "a").touch()
     assert heard.since(watcher) == {"new"}
@@ -121,7 +121,7 @@ def test_disarmed(watcher, heard, folder):
     """Nothing is heard of a folder that is not watched any more, nor of those in it."""
     (folder / "sub").mkdir()
     watcher.arm(os.fsencode(folder / "sub"))
-    watcher.disarm(os.fsencode(folder))
+    watcher.disarm(os.fsencode(folder))()
     heard.since(watcher)
     (folder / "a").touch()
     (folder / "sub" / "a").touch()
@@ -164,3 +164,14 @@ def test_fence_is_behind_everything(watcher, heard, folder):
     for number in range(200):
         (folder / str(number)).touch()
         assert heard.since(watcher) == {"top"}
+
+
+def test_fence_folder_that_was_deleted(watcher, heard, folder):
+    """When somebody deletes the folder that the fence is made in, it is made again and the fence works."""
+    shutil.rmtree(os.fsdecode(watcher._fence_folder))
+    assert watcher.fence()
+    (folder / "a").touch()
+    assert heard.since(watcher) == {"top"}
+    watcher.beat()
+    assert watcher.fence()
+    assert watcher.beat()
