@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # sysexits.h, so that a service manager can tell what a restart cannot mend.
 OK, FAILED, CONFIG, RUNNING, INTERRUPTED = 0, 4, 78, 75, 130
 
+# One search uses one core: numpy's threads would turn in circles between two searches and take the others' time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     try:

@@ -47,11 +47,12 @@ from kadr.protocol.messages import (
     Verify,
 )  # fmt: skip
 from kadrd.ingest import volume
+from kadrd.ingest.loop import Fence
 from kadrd.query.answer import Serving, answer, similar
 from kadrd.serve import report
 from kadrd.serve.parts import Parts
 from kadrd.serve.pool import Pool
-from kadrd.serve.session import Perform, Say
+from kadrd.serve.session import Closed, Perform, Say
 from kadrd.serve.turns import Client
 from kadrd.store.schema import Damaged, passing
 from kadrd.values import Skipped, Vector
@@ -84,7 +85,7 @@ def performer(parts: Parts) -> Perform:
         parts.requests += 1
         try:
             return await COMMANDS[type(request)](parts, request, Caller(say, client, parts.pool, unsent))
-        except KadrError:
+        except (KadrError, Closed, ConnectionError):
             raise
         except Exception as error:
             if await parts.aside.run(partial(parts.suspect, error)):
@@ -242,6 +243,16 @@ async def rescan(parts: Parts, request: Rescan, _caller: Caller) -> dict[str, An
 async def sync(parts: Parts, _request: Sync, caller: Caller) -> dict[str, Any]:
     fence = await asyncio.wrap_future(await parts.aside.run(parts.ingest.fence))
     passed = asyncio.wrap_future(fence.passed)
+    try:
+        await _watch(parts, caller, fence, passed)
+    finally:
+        fence.passed.cancel()  # nobody waits any more, if it has not passed
+    reached = await caller.turn(parts.reader.counts)
+    return reached._asdict()
+
+
+async def _watch(parts: Parts, caller: Caller, fence: Fence, passed: asyncio.Future[None]) -> None:
+    """Tell how far it is until the fence has passed. Raises Degraded."""
     while not (await asyncio.wait({passed}, timeout=PROGRESS_SECONDS))[0]:
         counts = parts.ingest.pipeline.counts
         done, pending = counts["finished"] - fence.finished, await caller.turn(parts.reader.pending)
@@ -249,8 +260,6 @@ async def sync(parts: Parts, _request: Sync, caller: Caller) -> dict[str, Any]:
         await caller.say(Progress(stage, done, done + pending, counts["failed"] - fence.failed))
         if trouble := parts.ingest.trouble or parts.ingest.pipeline.trouble:
             raise Degraded(why=trouble)  # it would wait for as long as that lasts
-    reached = await caller.turn(parts.reader.counts)
-    return reached._asdict()
 
 
 async def verify(parts: Parts, _request: Verify, caller: Caller) -> dict[str, Any]:
@@ -267,7 +276,7 @@ async def verify(parts: Parts, _request: Verify, caller: Caller) -> dict[str, An
         paths=parts.paths, reader=parts.reader, index=serving.index, model_id=serving.model_id,
         settings=parts.config.scan, tell=tell,
     )  # fmt: skip
-    working = asyncio.ensure_future(parts.aside.run(verification.run))  # it may take hours
+    working = asyncio.ensure_future(parts.verifying.run(verification.run))  # it may take hours
     try:
         while not (await asyncio.wait({working}, timeout=PROGRESS_SECONDS))[0]:
             if latest:

@@ -22,6 +22,8 @@ from kadrd.values import Digest, Skipped, Vector
 # Two searches use both cores of a small machine; more only wait in another place.
 SEARCHES, WAITING = 2, 256
 DISK_CALLS = 64
+# Each reads every file; one whose disk died holds its place until that comes back.
+VERIFICATIONS = 4
 CLOSE_SECONDS = 2.0
 
 
@@ -50,6 +52,7 @@ class Parts:
         self.requests = 0
         """How many are under way, of all clients together."""
         self.pool, self.aside = Pool(SEARCHES, WAITING), Aside(DISK_CALLS)
+        self.verifying = Aside(VERIFICATIONS)
         self.disks = Aside(DISK_CALLS)
         """For paths that users name: were their disk dead, `aside` would soon be full."""
         self._worker, self._one_at_a_time = worker, threading.Lock()
@@ -58,6 +61,7 @@ class Parts:
         self._worker.kill()
         self.aside.close(CLOSE_SECONDS)
         self.disks.close(CLOSE_SECONDS)
+        self.verifying.close(CLOSE_SECONDS)
         self.pool.close()
         self._worker.close()
 

@@ -51,7 +51,7 @@ class Pool:
         return await asyncio.shield(working)  # given up or not, the thread is taken until it returns
 
     def _start(self) -> None:
-        while (turn := self._turns.next()) is not None:
+        while (turn := self._turns.next(time.monotonic())) is not None:
             if not turn.done():  # else it was given up just now, and its request is about to say so
                 turn.set_result(None)
 
@@ -95,9 +95,9 @@ class Aside:
 
         # Not of a ThreadPoolExecutor: the interpreter waits for its threads before it ends, for ever if need be.
         thread = threading.Thread(target=work, name="aside", daemon=True)
-        self._threads.add(thread)
         future.set_running_or_notify_cancel()  # so that giving up the wait does not touch it
         thread.start()
+        self._threads.add(thread)  # it is discarded on this loop, so not before
         return await asyncio.wrap_future(future)
 
     def close(self, seconds: float) -> None:

@@ -38,6 +38,7 @@ IDLE_SECONDS = 600.0
 STALL_SECONDS = 10.0
 IN_FLIGHT = 16
 BUSY_RETRY_MS = 500
+FREE_MISTAKES, MISTAKE_SECONDS, LONGEST_PAUSE = 5, 0.001, 0.1
 
 Say = Callable[[Reply], Awaitable[None]]
 Perform = Callable[[Any, Say], Awaitable[dict[str, Any]]]
@@ -58,6 +59,11 @@ class Closed(Exception):
     """The connection is over."""
 
 
+def pause_after(mistakes: int) -> float:
+    """How many seconds nothing is read from a client that made so many mistakes: who floods us with them gets slower."""
+    return min(MISTAKE_SECONDS * max(0, mistakes - FREE_MISTAKES), LONGEST_PAUSE)
+
+
 class Session:
     """Serves one client."""
 
@@ -74,6 +80,7 @@ class Session:
         self._frames = FrameReader(HELLO_LIMIT)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sending = asyncio.Lock()
+        self._mistakes = 0
 
     async def run(self) -> None:
         """Serve until the client goes or breaks a rule."""
@@ -151,7 +158,10 @@ class Session:
                 raise Busy(retry_ms=BUSY_RETRY_MS)
         except KadrError as error:
             await self._send(number, Err(error))
+            self._mistakes += not isinstance(error, Busy)
+            await asyncio.sleep(pause_after(self._mistakes))
             return
+        self._mistakes = max(0, self._mistakes - 1)
         # The loop lets it begin before the next frame: a task that is cancelled before would never answer.
         self._tasks[number] = asyncio.create_task(self._answer(number, request, deadline_ms))
 

@@ -8,7 +8,7 @@ import pytest
 from kadr.protocol import messages
 from kadr.protocol.frames import REPLY_LIMIT, FrameReader, encode
 from kadr.protocol.messages import End, Hello, Item, Ping, Search, Welcome
-from kadrd.serve.session import IN_FLIGHT, Patience, Session
+from kadrd.serve.session import FREE_MISTAKES, IN_FLIGHT, LONGEST_PAUSE, Patience, Session, pause_after
 
 WELCOME = Welcome(1, "kadrd/test", "", [], {}, {}, [])
 
@@ -159,7 +159,7 @@ def test_a_thousand_frames_at_once():
 
     def client(theirs):
         hello(theirs)
-        theirs.sendall(encode({"op": "fly", "id": 1}) * 1000)
+        theirs.sendall(b"".join(encode({"op": "ping", "id": number}) for number in range(1, 1001)))
         theirs.shutdown(socket.SHUT_WR)
         return rest(theirs)
 
@@ -199,3 +199,11 @@ def test_answer_that_is_too_large():
     heard = served(client, huge)
     assert heard[1]["code"] == "too-large"
     assert isinstance(messages.read_reply(heard[2])[1], End)
+
+
+def test_mistakes_cost_time():
+    """A few mistakes cost nothing; who makes them without end is read ever more slowly, up to a bound."""
+    pauses = [pause_after(number) for number in range(1000)]
+    assert pauses[: FREE_MISTAKES + 1] == [0.0] * (FREE_MISTAKES + 1)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE

@@ -10,7 +10,7 @@ from kadrd.serve.turns import PATIENCE, Client, Turns
 def worked(turns, client, what, asked, answered):
     """*client* asked *what* and had its answer."""
     assert turns.ask(client, what, asked)
-    assert turns.next() == what
+    assert turns.next(0.0) == what
     turns.done(client, answered)
 
 
@@ -22,23 +22,23 @@ def test_first_come_first_served():
         turns.ask(client, number, float(number) / 100)
     served = []
     for client in clients:
-        served.append(turns.next())
+        served.append(turns.next(0.0))
         turns.done(client, 1.0)
     assert served == [0, 1, 2]
 
 
 def test_who_paused_goes_before_who_hammers():
-    """A client that comes back from a pause goes before one that asks again at once, and so does a new one."""
+    """Who comes back from a pause goes first, then who is new, then who asks again at once."""
     turns = Turns(1, 9)
     person, program, new = Client(), Client(), Client()
     worked(turns, person, "p1", 0.0, 0.01)
     worked(turns, program, "g1", 0.0, 0.1)
     assert turns.ask(program, "g2", 0.1)
-    assert turns.ask(person, "p2", 0.11)
+    assert turns.ask(person, "p2", 0.21)
     assert turns.ask(new, "new", 0.1)
-    assert turns.next() == "new"
-    turns.done(new, 0.13)
-    assert turns.next() == "p2"
+    assert turns.next(0.0) == "p2"
+    turns.done(person, 0.13)
+    assert turns.next(0.0) == "new"
 
 
 def test_nobody_waits_for_ever():
@@ -47,14 +47,15 @@ def test_nobody_waits_for_ever():
     program = Client()
     worked(turns, program, "warm", 0.0, 1.0)
     assert turns.ask(program, "mine", 1.0)
-    now = 1.0
+    now, newcomers = 1.0, {}
     while True:
         now += 0.01
-        newcomer = Client()
-        assert turns.ask(newcomer, now, now)
-        if turns.next() == "mine":
+        newcomers[now] = Client()
+        assert turns.ask(newcomers[now], now, now)
+        served = turns.next(now)
+        if served == "mine":
             break
-        turns.done(newcomer, now)
+        turns.done(newcomers[served], now)
     assert now <= 1.0 + PATIENCE + 0.02
 
 
@@ -64,11 +65,38 @@ def test_at_most_so_many_run():
     one, other = Client(), Client()
     for number in range(3):
         turns.ask(one, number, 0.0)
-    assert (turns.next(), turns.next()) == (0, None)
+    assert (turns.next(0.0), turns.next(0.0)) == (0, None)
     turns.ask(other, "a", 0.0)
-    assert (turns.next(), turns.next()) == ("a", None)
+    assert (turns.next(0.0), turns.next(0.0)) == ("a", None)
     turns.done(one, 1.0)
-    assert turns.next() == 1
+    assert turns.next(0.0) == 1
+
+
+def test_a_place_stays_free_of_programs():
+    """However many programs hammer, one place is left for who comes back from a pause."""
+    turns = Turns(2, 9)
+    programs, person = [Client() for _ in range(3)], Client()
+    for program in programs:
+        worked(turns, program, program, 0.0, 0.1)
+    for number, program in enumerate(programs):
+        assert turns.ask(program, number, 0.1)
+    assert (turns.next(0.1), turns.next(0.1)) == (0, None)
+    assert turns.ask(person, "person", 0.2)
+    assert turns.next(0.2) == "person"
+    turns.done(person, 0.3)
+    turns.done(programs[0], 0.3)
+    assert (turns.next(0.3), turns.next(0.3)) == (1, None)
+
+
+def test_waiting_for_us_is_no_haste():
+    """A person who had to wait long for an answer is none the less one who pauses."""
+    turns = Turns(1, 9)
+    person, program = Client(), Client()
+    worked(turns, program, "g", 0.0, 0.1)
+    assert turns.ask(person, "p", 0.0)
+    assert turns.next(5.0) == "p"
+    turns.done(person, 5.01)
+    assert person.restless(5.1) < 0.3
 
 
 def test_full():
@@ -86,10 +114,10 @@ def test_withdrawn():
     turns.ask(client, "a", 0.0)
     turns.ask(client, "b", 0.0)
     assert turns.withdraw(client, "a")
-    assert turns.next() == "b"
+    assert turns.next(0.0) == "b"
     assert not turns.withdraw(client, "b")
     turns.done(client, 1.0)
-    assert (turns.next(), turns.open, client.open) == (None, 0, 0)
+    assert (turns.next(0.0), turns.open, client.open) == (None, 0, 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -104,11 +132,12 @@ def test_whatever_happens(seed):
         if chance.random() < 0.6 and turns.ask(client, what, now):
             waiting[what] = client
             accepted += 1
-        while (started := turns.next()) is not None:
+        while (started := turns.next(0.0)) is not None:
             running[started] = waiting.pop(started)
-        assert len(running) == 3 or set(waiting.values()) <= set(
-            running.values()
-        )  # no place is free for nothing
+        # No place is free for nothing: who waits has something running, or hammers while enough of those run.
+        idle = [client for client in waiting.values() if not client.running]
+        hammering = sum(client.hammers for client in running.values())
+        assert len(running) == 3 or (hammering == 2 and all(c.waiting[0].hammers for c in idle)) or not idle
         assert len(set(map(id, running.values()))) == len(running)
         if running and chance.random() < 0.5:
             gone = chance.choice(list(running))
