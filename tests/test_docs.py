@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import doctest
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from kadrd.config import Config
 
 TOP = Path(__file__).parent.parent
 PROTOCOL = (TOP / "docs" / "protocol.md").read_text(encoding="utf-8")
+RELIABILITY = (TOP / "docs" / "reliability.md").read_text(encoding="utf-8")
 README = TOP / "README.md"
 
 
@@ -212,3 +215,58 @@ def test_every_setting_is_documented():
     }
 
     assert rows == expected
+
+
+def functions(file):
+    """The names of the functions at the top of *file*."""
+    return {
+        node.name
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def shown_by():
+    """What docs/reliability.md names as proof, by promise: the column under `test`, or under `asserted`."""
+    rows, column = {}, 0
+    for line in RELIABILITY.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if not line.startswith("| "):
+            continue
+        if cells[0] in {"promise", "found"}:
+            column = cells.index("test") if "test" in cells else cells.index("asserted")
+        else:
+            assert len(cells) == 3, line
+            rows[cells[0]] = cells[column]
+    return rows
+
+
+def test_every_named_test_exists():
+    """A test or a measurement that docs/reliability.md names is there, in that file and under that name."""
+    tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", RELIABILITY)
+    assert len(tests) == RELIABILITY.count("::") > 100
+    for file, name in tests:
+        assert name.startswith("test_"), name
+        assert (TOP / file).exists(), file
+        assert name in functions(TOP / file), f"{file}::{name}"
+    for file in re.findall(r"`((?:tests|bench)/\w+\.py)`", RELIABILITY):
+        assert (TOP / file).exists(), file
+
+
+@pytest.mark.parametrize(("promise", "shown"), shown_by().items(), ids=lambda cell: cell[:50])
+def test_every_promise_has_its_test(promise, shown):
+    """Nothing is promised that no test shows; what is measured and not asserted says so."""
+    tests, rest = re.findall(r"`tests/[^`]+::test_\w+`", shown), re.findall(r"`bench/\w+\.py`", shown)
+    assert tests or (rest and "measured, not asserted" in promise)
+
+
+def test_every_slow_test_is_run_by_make():
+    """The long form of a test, wherever it is, belongs to `make chaos`, or to `make test-models` when it needs torch."""
+    recipes = dict(re.findall(r"^([\w-]+):.*\n\t(.+)$", (TOP / "Makefile").read_text(), re.MULTILINE))
+    assert re.fullmatch(r'\S+/pytest -m "slow and not torch"( --durations=\d+)?', recipes["chaos"])
+    assert re.fullmatch(r"\S+/pytest -m torch", recipes["test-models"])
+    settings = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
+    assert settings["ini_options"]["testpaths"] == ["tests"]  # no recipe names a folder
+    slow = [file for file in (TOP / "tests").rglob("*.py") if "mark.slow" in file.read_text(encoding="utf-8")]
+    assert len(slow) > 10
+    assert [file for file in slow if not file.name.startswith("test_")] == []  # pytest collects no other
