@@ -22,7 +22,6 @@ from kadrd.ingest.pipeline import BATCH_FILES
 from kadrd.store.reader import Reader
 
 SLOW = pytest.mark.slow
-SMALL = {"index": {"seal_at": 150, "shard_size": 600}}
 POINTS = sorted(
     {
         name
@@ -36,8 +35,9 @@ KINDS = ("changes", "encodes", "point")
 class Lives:
     """A daemon that is killed while *made* changes, and what it spent in all its lives."""
 
-    def __init__(self, launch, made, root):
-        self.daemon = launch(**SMALL)
+    def __init__(self, launch, made, root, files):
+        # Some shards and a rest, whatever the size: verify asks every one of them for every picture.
+        self.daemon = launch(index={"seal_at": 100 + files // 8, "shard_size": 200 + files})
         self.made, self.root, self.kills, self.spent = made, root, Counter(), 0
         self._before = self._encodes = 0
         self._point = ""
@@ -119,7 +119,7 @@ def test_killed_while_files_change(launch, changing, tmp_path, capsys, files, ki
     the batch in flight is encoded again."""
     chance, made = random.Random(seed), changing(seed)
     made.fill(files, folders=max(10, files // 25))
-    lives = Lives(launch, made, tmp_path / "root")
+    lives = Lives(launch, made, tmp_path / "root", files)
     with ThreadPoolExecutor(1) as pool:
         for number in itertools.count():
             if lives.kills.total() >= kills:
