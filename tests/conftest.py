@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+# Whoever starts the tests in the background may have them ignore Ctrl-C, and so would all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _beside(name: str) -> ModuleType:

@@ -46,19 +46,28 @@ class Pool:
             if not self._turns.withdraw(client, turn):
                 self._end(client)  # it was called in the very moment in which it gave up
             raise
-        working = loop.run_in_executor(self._threads, do)
-        working.add_done_callback(lambda done: self._end(client, done))
+        spent = [0.0]
+
+        def timed() -> _T:
+            began = time.thread_time()
+            try:
+                return do()
+            finally:
+                spent[0] = time.thread_time() - began
+
+        working = loop.run_in_executor(self._threads, timed)
+        working.add_done_callback(lambda done: self._end(client, done, spent[0]))
         return await asyncio.shield(working)  # given up or not, the thread is taken until it returns
 
     def _start(self) -> None:
-        while (turn := self._turns.next(time.monotonic())) is not None:
+        while (turn := self._turns.next()) is not None:
             if not turn.done():  # else it was given up just now, and its request is about to say so
                 turn.set_result(None)
 
-    def _end(self, client: Client, done: asyncio.Future[_T] | None = None) -> None:
+    def _end(self, client: Client, done: asyncio.Future[_T] | None = None, spent: float = 0.0) -> None:
         if done is not None and not done.cancelled():
             done.exception()  # seen: nobody may be there to read it
-        self._turns.done(client, time.monotonic())
+        self._turns.done(client, time.monotonic(), spent)
         self._start()
 
     def close(self) -> None:

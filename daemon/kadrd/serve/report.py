@@ -172,7 +172,7 @@ def _about_pictures(parts: Parts) -> list[dict[str, Any]]:
     serving = parts.serving
     return [
         _check("model", True, f"{serving.model.name}, {serving.model.dimension} numbers, {', '.join(serving.model.languages) or 'languages unknown'}", ""),
-        _check("roots", not offline, f"offline: {', '.join(map(os.fsdecode, offline))}" if offline else "all online", "Connect the disk; nothing is forgotten meanwhile." if offline else ""),
+        _check("roots", not offline, f"offline: {', '.join(map(os.fsdecode, offline))}" if offline else "all online", "Connect the disk; nothing is forgotten meanwhile. If what lies there now is meant: kadr add FOLDER" if offline else ""),
         _check("worker", True, _cage(parts), ""),
         _check("pictures", True, f"{counts.failures:,} files could not be read as a picture (`kadr status` lists them)" if counts.failures else "every file could be read", ""),
     ]  # fmt: skip

@@ -23,7 +23,9 @@ PAUSE = 0.02
 # Who lets us work for more than this share of its time hammers.
 HAMMERS = 0.5
 # Nothing is known of somebody new: behind those who are known to pause, before those that are known to hammer.
-NEWCOMER = 0.3
+NEWCOMER = 0.45
+# How much the last pause counts beside those before: a program that stumbles once is none the less a program.
+LEARNING = 0.3
 
 _T = TypeVar("_T", bound=Hashable)
 
@@ -32,14 +34,14 @@ _T = TypeVar("_T", bound=Hashable)
 class Client:
     """What is remembered of one connection."""
 
-    served: float = 0.0
-    """How long its last request ran; what it waited for us is not its fault."""
-    began: float = 0.0
+    spent: float = 0.0
+    """Processor time of its last request; what it waited for us, or for others, is not its fault."""
     answered: float | None = None
     """When it got its last answer; None before the first."""
     running: bool = False
     hammers: bool = False
     """Whether the request that runs was asked without a pause."""
+    habit: float = NEWCOMER
     waiting: deque[_Place] = field(default_factory=deque)
 
     @property
@@ -48,13 +50,15 @@ class Client:
         return len(self.waiting) + self.running
 
     def restless(self, now: float) -> float:
-        """From 0 to 1, one that never pauses: the share of its time in which it had us work."""
+        """From 0 to 1, one that never pauses: the share of its time in which it has us work, of late."""
         if self.open:
-            return 1.0
-        if self.answered is None:
-            return NEWCOMER
-        worked = self.served + PAUSE
-        return worked / (worked + now - self.answered)
+            share = 1.0
+        elif self.answered is None:
+            return self.habit
+        else:
+            worked = self.spent + PAUSE
+            share = worked / (worked + now - self.answered)
+        return self.habit + LEARNING * (share - self.habit)
 
 
 @dataclass(order=True)
@@ -80,7 +84,7 @@ class Turns(Generic[_T]):
         """Queue *what* of *client*; False, and nothing is kept, when all places are taken."""
         if self._waiting >= self._room:
             return False
-        restless = client.restless(now)
+        restless = client.habit = client.restless(now)
         place = _Place(now + PATIENCE * restless, next(self._numbers), client, what, restless > HAMMERS)
         client.waiting.append(place)
         self._waiting += 1
@@ -88,7 +92,7 @@ class Turns(Generic[_T]):
             self._line_up(client)
         return True
 
-    def next(self, now: float) -> _T | None:
+    def next(self) -> _T | None:
         """What is to be started now, if anything; it runs until `done`."""
         if self._running >= self._at_once:
             return None
@@ -101,7 +105,7 @@ class Turns(Generic[_T]):
         place = heapq.heappop(min(queues, key=lambda queue: queue[0]))
         client = place.client
         client.waiting.popleft()
-        client.running, client.hammers, client.began = True, place.hammers, now
+        client.running, client.hammers = True, place.hammers
         self._waiting -= 1
         self._running += 1
         self._hammering += place.hammers
@@ -120,10 +124,10 @@ class Turns(Generic[_T]):
             self._line_up(client)
         return True
 
-    def done(self, client: Client, now: float) -> None:
-        """What ran for *client* has ended."""
+    def done(self, client: Client, now: float, spent: float = 0.0) -> None:
+        """What ran for *client* has ended, after *spent* seconds of processor time."""
         client.running = False
-        client.answered, client.served = now, now - client.began
+        client.answered, client.spent = now, spent
         self._running -= 1
         self._hammering -= client.hammers
         self._line_up(client)

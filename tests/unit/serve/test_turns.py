@@ -4,14 +4,14 @@ import random
 
 import pytest
 
-from kadrd.serve.turns import PATIENCE, Client, Turns
+from kadrd.serve.turns import HAMMERS, PATIENCE, Client, Turns
 
 
 def worked(turns, client, what, asked, answered):
     """*client* asked *what* and had its answer."""
     assert turns.ask(client, what, asked)
-    assert turns.next(0.0) == what
-    turns.done(client, answered)
+    assert turns.next() == what
+    turns.done(client, answered, answered - asked)
 
 
 def test_first_come_first_served():
@@ -22,23 +22,42 @@ def test_first_come_first_served():
         turns.ask(client, number, float(number) / 100)
     served = []
     for client in clients:
-        served.append(turns.next(0.0))
+        served.append(turns.next())
         turns.done(client, 1.0)
     assert served == [0, 1, 2]
 
 
+def habitual(turns, client, pause, times=20):
+    """*client* asked some times, with such a pause before each; gives when it had its last answer."""
+    now = 0.0
+    for number in range(times):
+        worked(turns, client, (id(client), number), now, now + 0.003)
+        now += 0.003 + pause
+    return now - pause
+
+
 def test_who_paused_goes_before_who_hammers():
-    """Who comes back from a pause goes first, then who is new, then who asks again at once."""
+    """Who uses to pause goes first, then who is new, then who asks again at once."""
     turns = Turns(1, 9)
     person, program, new = Client(), Client(), Client()
-    worked(turns, person, "p1", 0.0, 0.01)
-    worked(turns, program, "g1", 0.0, 0.1)
-    assert turns.ask(program, "g2", 0.1)
-    assert turns.ask(person, "p2", 0.21)
-    assert turns.ask(new, "new", 0.1)
-    assert turns.next(0.0) == "p2"
-    turns.done(person, 0.13)
-    assert turns.next(0.0) == "new"
+    now = habitual(turns, person, 0.1)
+    program.answered = habitual(turns, program, 0.001) and now
+    assert turns.ask(program, "g", now + 0.001)
+    assert turns.ask(new, "new", now + 0.02)
+    assert turns.ask(person, "p", now + 0.1)
+    assert [turns.next(), turns.done(person, 1.0), turns.next(), turns.done(new, 1.0), turns.next()][::2] == [
+        "p", "new", "g",
+    ]  # fmt: skip
+
+
+def test_a_program_that_stumbles():
+    """A program that pauses once is none the less one that hammers, and a person who is quick once a person."""
+    turns = Turns(1, 9)
+    person, program = Client(), Client()
+    later = habitual(turns, program, 0.001) + 0.05
+    assert program.restless(later) > HAMMERS
+    later = habitual(turns, person, 0.1) + 0.005
+    assert person.restless(later) < HAMMERS
 
 
 def test_nobody_waits_for_ever():
@@ -52,7 +71,7 @@ def test_nobody_waits_for_ever():
         now += 0.01
         newcomers[now] = Client()
         assert turns.ask(newcomers[now], now, now)
-        served = turns.next(now)
+        served = turns.next()
         if served == "mine":
             break
         turns.done(newcomers[served], now)
@@ -65,11 +84,11 @@ def test_at_most_so_many_run():
     one, other = Client(), Client()
     for number in range(3):
         turns.ask(one, number, 0.0)
-    assert (turns.next(0.0), turns.next(0.0)) == (0, None)
+    assert (turns.next(), turns.next()) == (0, None)
     turns.ask(other, "a", 0.0)
-    assert (turns.next(0.0), turns.next(0.0)) == ("a", None)
+    assert (turns.next(), turns.next()) == ("a", None)
     turns.done(one, 1.0)
-    assert turns.next(0.0) == 1
+    assert turns.next() == 1
 
 
 def test_a_place_stays_free_of_programs():
@@ -80,23 +99,25 @@ def test_a_place_stays_free_of_programs():
         worked(turns, program, program, 0.0, 0.1)
     for number, program in enumerate(programs):
         assert turns.ask(program, number, 0.1)
-    assert (turns.next(0.1), turns.next(0.1)) == (0, None)
+    assert (turns.next(), turns.next()) == (0, None)
     assert turns.ask(person, "person", 0.2)
-    assert turns.next(0.2) == "person"
+    assert turns.next() == "person"
     turns.done(person, 0.3)
     turns.done(programs[0], 0.3)
-    assert (turns.next(0.3), turns.next(0.3)) == (1, None)
+    assert (turns.next(), turns.next()) == (1, None)
 
 
 def test_waiting_for_us_is_no_haste():
     """A person who had to wait long for an answer is none the less one who pauses."""
     turns = Turns(1, 9)
-    person, program = Client(), Client()
-    worked(turns, program, "g", 0.0, 0.1)
-    assert turns.ask(person, "p", 0.0)
-    assert turns.next(5.0) == "p"
-    turns.done(person, 5.01)
-    assert person.restless(5.1) < 0.3
+    person = Client()
+    now = 0.0
+    for number in range(20):
+        assert turns.ask(person, number, now)
+        assert turns.next() == number
+        turns.done(person, now + 5.0, 0.003)
+        now += 5.1
+    assert person.restless(now) < 0.25
 
 
 def test_full():
@@ -114,10 +135,10 @@ def test_withdrawn():
     turns.ask(client, "a", 0.0)
     turns.ask(client, "b", 0.0)
     assert turns.withdraw(client, "a")
-    assert turns.next(0.0) == "b"
+    assert turns.next() == "b"
     assert not turns.withdraw(client, "b")
     turns.done(client, 1.0)
-    assert (turns.next(0.0), turns.open, client.open) == (None, 0, 0)
+    assert (turns.next(), turns.open, client.open) == (None, 0, 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -132,7 +153,7 @@ def test_whatever_happens(seed):
         if chance.random() < 0.6 and turns.ask(client, what, now):
             waiting[what] = client
             accepted += 1
-        while (started := turns.next(0.0)) is not None:
+        while (started := turns.next()) is not None:
             running[started] = waiting.pop(started)
         # No place is free for nothing: who waits has something running, or hammers while enough of those run.
         idle = [client for client in waiting.values() if not client.running]
