@@ -23,7 +23,11 @@ HANGS = {
     "stat": ("lookup", "getattr"),
     "the look at the disk itself": ("statfs",),
 }
-ERRORS = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN)
+SLOW = pytest.mark.slow
+ERRORS = (
+    errno.EIO,
+    *(pytest.param(number, marks=SLOW) for number in (errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN)),
+)
 
 
 @pytest.fixture
@@ -68,8 +72,7 @@ def comes_back(two, *new):
     assert all(root["online"] for root in status["roots"])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("what", HANGS)
+@pytest.mark.parametrize("what", ["everything", *(pytest.param(w, marks=SLOW) for w in list(HANGS)[1:])])
 def test_disk_that_hangs(start, pictures, what):
     """While a disk hangs the other root goes on, sync comes back, and the disk's return costs no encode."""
     two = start()
@@ -154,6 +157,7 @@ def test_disk_inside_a_root_hangs(start, pictures, tmp_path):
     comes_back(two)
 
 
+@SLOW
 def test_reading_hangs(start, pictures):
     """A picture whose reading hangs holds up no other, in its folder or elsewhere, and is indexed when it is given."""
     two = start(worker={"file_seconds": 0.1})
@@ -221,6 +225,7 @@ def test_adding_a_folder_on_a_disk_that_hangs(start, fuse):
     two.daemon.add(other.place)
 
 
+@SLOW
 def test_many_requests_about_a_disk_that_hangs(start, fuse, pictures):
     """However many clients ask about folders and pictures on a disk that hangs, every other request is answered."""
     two = start()
@@ -345,7 +350,9 @@ def test_huge_folder_of_a_slow_disk(start, pictures):
     two.daemon.shows(*two.here, *two.far, *(two.disk.place / "n" / file.name for file in made))
 
 
-@pytest.mark.parametrize("doing", ["a look", "reading", "verify", "adding"])
+@pytest.mark.parametrize(
+    "doing", ["a look", *(pytest.param(doing, marks=SLOW) for doing in ("reading", "verify", "adding"))]
+)
 def test_end_while_a_disk_hangs(start, pictures, doing):
     """SIGTERM ends the daemon although a disk hangs, whatever it was doing there; nothing is lost by it."""
     two = start()
