@@ -217,11 +217,15 @@ class Ingest(threading.Thread):
         if self._time_for("sweep", SWEEP_SECONDS):
             self.scanner.sweep(self._catalogue.age())
         if self._time_for("pictures", PICTURES_SECONDS):
-            with self._catalogue.transaction():
-                self._catalogue.keep_age()
-            for target in self._targets():
-                target.index.recount()
-                self._catalogue.sweep_pictures(self._config.index.keep_days)
+            self._forget_pictures()
+
+    def _forget_pictures(self) -> None:
+        """Forget what no file shows for long, and find the shards that are mostly of such."""
+        with self._catalogue.transaction():
+            self._catalogue.keep_age()
+            self._catalogue.sweep_pictures(self._config.index.keep_days)
+        for target in self._targets():
+            target.index.recount()
 
     def _take_overflow(self) -> None:
         if self._overflowed.is_set():

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from kadrd.config import Config
@@ -12,7 +13,8 @@ from kadrd.ingest.pipeline import Pipeline
 from kadrd.ingest.settle import Settle
 from kadrd.ingest.suspended import SLEEP_SECONDS, Suspended, asleep
 from kadrd.ingest.workers import Worker
-from kadrd.values import Problem, State
+from kadrd.store.schema import CatalogueError
+from kadrd.values import Encoded, Problem, State
 
 
 class Clock:
@@ -87,3 +89,21 @@ def test_what_verify_found(ingest, scanned, kind):
     assert (State(state) is State.PENDING) is kind.startswith("other")
     assert len(scanned.backlog) == 1
     assert ingest.counts == Counter()
+
+
+def test_pictures_are_forgotten_whole(ingest, scanned):
+    """When the catalogue fails while long unseen pictures are forgotten, their vectors are still there."""
+    catalogue = scanned.catalogue
+    model = catalogue.model_id("f" * 32, "tiny")
+    with catalogue.transaction():
+        encoded = Encoded(4, 4, "PNG", {"f" * 32: np.array([1, 0], np.float32)})
+        catalogue.add_vector(model, catalogue.add_picture(b"essence", encoded), encoded, "f" * 32)
+    ingest._forget_pictures()  # marked: no file shows it
+    catalogue._run("CREATE TRIGGER broken BEFORE DELETE ON pictures BEGIN SELECT RAISE(ABORT, 'broken'); END")
+    scanned.now += 31 * 86400.0
+    with pytest.raises(CatalogueError, match="broken"):
+        ingest._forget_pictures()
+    assert catalogue._run("SELECT count(*) FROM vectors").fetchone() == (1,)
+    catalogue._run("DROP TRIGGER broken")
+    ingest._forget_pictures()
+    assert catalogue._run("SELECT count(*) FROM vectors").fetchone() == (0,)
