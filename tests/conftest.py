@@ -17,7 +17,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def _beside(name: str) -> ModuleType:
     # Tests are no package, so a helper of all of them is loaded by its place.
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -138,3 +138,27 @@ def data() -> Path:
     if not (folder / "pillow-outcome.tsv").exists():
         pytest.skip("the shared test pictures are not beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def churn() -> ModuleType:
+    """The generator of changes."""
+    return _beside("chaos/churn")
+
+
+@pytest.fixture(scope="session")
+def bombs() -> ModuleType:
+    """Small files that say they are huge."""
+    return _beside("chaos/bombs")
+
+
+@pytest.fixture
+def changing(churn: ModuleType, pictures: Any, edit: ModuleType, tmp_path: Path) -> Callable[[int], Any]:
+    """Makes a `Churn` of a seed, whose root is `root` in the test's folder."""
+
+    def make(seed: int) -> Any:
+        return churn.Churn(
+            tmp_path / "root", tmp_path / "outside", lambda: pictures.bytes(".png"), edit, seed
+        )
+
+    return make

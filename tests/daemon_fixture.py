@@ -263,6 +263,11 @@ class Daemon:
         rows = self.ask(messages.Search("red", messages.MAX_LIMIT)).rows
         return sorted(Path(os.fsdecode(row["path"])) for row in rows)
 
+    def offline(self) -> list[bytes]:
+        """The roots that every answer calls offline."""
+        roots: list[bytes] = self.ask(messages.Search("red")).body["offline_roots"]
+        return roots
+
     def failures(self) -> dict[str, str]:
         """Reason by file name."""
         return {os.path.basename(os.fsdecode(f["path"])): f["reason"] for f in self.status()["failures"]}

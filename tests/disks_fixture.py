@@ -74,10 +74,16 @@ def binds():
     mounted = []
 
     def bind(folder, place):
-        place.mkdir(exist_ok=True)
+        if folder.is_dir():
+            place.mkdir(exist_ok=True)
         _or_skip("mount", "--bind", str(folder), str(place))
         mounted.append(place)
 
+    def end(place):
+        subprocess.run(["umount", str(place)], check=True, timeout=30)
+        mounted.remove(place)
+
+    bind.end = end
     yield bind
     for place in mounted:
         subprocess.run(["umount", "--lazy", str(place)], check=False, timeout=30, capture_output=True)

@@ -6,22 +6,18 @@ Holds the daemon's lock meanwhile, so neither can trip over the other. Changes n
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Callable
 
 from kadr.protocol.paths import Paths
 from kadrd.config import Config
-from kadrd.embed.errors import ModelError
-from kadrd.embed.models import Model, Shelf
+from kadrd.embed.models import Shelf
 from kadrd.serve.listener import Lock
-from kadrd.service import lock_path
+from kadrd.service import lock_path, shards_folder
 from kadrd.store import schema
 from kadrd.store.reader import Reader
 from kadrd.store.shards import Index
 from kadrd.verify import Verification
-
-log = logging.getLogger(__name__)
 
 
 def verify(paths: Paths, config: Config, shelf: Shelf, say: Callable[[str], None]) -> bool:
@@ -51,14 +47,15 @@ def _verify(paths: Paths, config: Config, shelf: Shelf, say: Callable[[str], Non
             )
             return False
         reader = open_parts.enter_context(contextlib.closing(Reader(path)))
-        model = _serving(reader, shelf)
+        model = shelf.serving(reader.setting("serving"))
+        model_id = reader.model_id(model.fingerprint)
         index = Index(
-            folder=os.path.join(paths.cache, "shards", model.fingerprint[:16]), catalogue=path, reader=reader,
-            model_id=reader.model_id(model.fingerprint), fingerprint=model.fingerprint, dimension=model.dimension,
+            folder=shards_folder(paths, model), catalogue=path, reader=reader,
+            model_id=model_id, fingerprint=model.fingerprint, dimension=model.dimension,
             seal_at=config.index.seal_at, shard_size=config.index.shard_size, tidy=False,
         )  # fmt: skip
         verification = Verification(
-            paths=paths, reader=reader, index=index, model_id=reader.model_id(model.fingerprint),
+            paths=paths, reader=reader, index=index, model_id=model_id,
             settings=config.scan, tell=lambda _: None,
         )  # fmt: skip
         body = verification.run()
@@ -70,17 +67,3 @@ def _verify(paths: Paths, config: Config, shelf: Shelf, say: Callable[[str], Non
         f"{body['files']:,} files, {body['pictures']:,} pictures, {body['vectors']:,} vectors compared: {found}"
     )
     return bool(body["ok"])
-
-
-def _serving(reader: Reader, shelf: Shelf) -> Model:
-    """The model whose vectors answer, if it is installed; else the chosen one."""
-    wanted = reader.setting("serving")
-    for name in shelf.names():
-        try:
-            model = shelf.find(name)
-        except ModelError as error:
-            log.warning("%s", error.sentence)
-            continue
-        if model.fingerprint == wanted:
-            return model
-    return shelf.chosen()

@@ -57,7 +57,11 @@ async def run(paths: Paths, config: Config, shelf: Shelf) -> None:
     # `kadrd model` sends it to whoever holds the lock, which may be long before anybody listens.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     lock = Lock(lock_path(paths))
-    mending = Mending(paths.state, os.path.join(paths.cache, "shards"), lambda: _models(shelf))
+    mending = Mending(
+        paths.state,
+        shards_folder(paths),
+        lambda: {model.fingerprint: model.name for model in shelf.readable()},
+    )
     try:
         while not told.is_set():
             try:
@@ -70,15 +74,6 @@ async def run(paths: Paths, config: Config, shelf: Shelf) -> None:
                 return
     finally:
         lock.release()
-
-
-def _models(shelf: Shelf) -> dict[str, str]:
-    """Name by fingerprint of what is installed."""
-    found = {}
-    for name in shelf.names():
-        with contextlib.suppress(ModelError):
-            found[shelf.find(name).fingerprint] = name
-    return found
 
 
 class Service:
@@ -202,27 +197,20 @@ class Service:
     def _serving_model(self) -> Model:
         """The model whose vectors are complete, if it is still installed; else the chosen one."""
         serving = self._catalogue.setting("serving")
-        for name in self._shelf.names():
-            with contextlib.suppress(ModelError):
-                model = self._shelf.find(name)
-                if model.fingerprint == serving:
-                    return model
-        model = self._shelf.chosen()
-        with self._catalogue.transaction():
-            self._catalogue.set("serving", model.fingerprint)
+        model = self._shelf.serving(serving)
+        if model.fingerprint != serving:
+            with self._catalogue.transaction():
+                self._catalogue.set("serving", model.fingerprint)
         return model
 
     def _target(self, model: Model) -> Target:
         model_id = self._catalogue.model_id(model.fingerprint, model.name)
         index = Index(
-            folder=self._shards(model), catalogue=self._mending.path, reader=self._reader,
+            folder=shards_folder(self._paths, model), catalogue=self._mending.path, reader=self._reader,
             model_id=model_id, fingerprint=model.fingerprint, dimension=model.dimension,
             seal_at=self._config.index.seal_at, shard_size=self._config.index.shard_size,
         )  # fmt: skip
         return Target(model, model_id, index)
-
-    def _shards(self, model: Model) -> str:
-        return os.path.join(self._paths.cache, "shards", model.fingerprint[:16])
 
     def _with_words(self, target: Target) -> Serving:
         encoder = Encoder(target.model, ("text",), TEXT_THREADS, Path(self._paths.cache, "compiled"))
@@ -254,10 +242,10 @@ class Service:
             log.warning("no model's vectors are forgotten: %s", error)
             return
         self._catalogue.keep_models([model.fingerprint for model in installed])
-        folders = {os.path.basename(self._shards(model)) for model in installed}
-        top = os.path.join(self._paths.cache, "shards")
-        for name in set(os.listdir(top) if os.path.isdir(top) else ()) - folders:
-            shutil.rmtree(os.path.join(top, name), ignore_errors=True)
+        top, kept = shards_folder(self._paths), {shards_folder(self._paths, model) for model in installed}
+        for name in os.listdir(top) if os.path.isdir(top) else ():
+            if (folder := os.path.join(top, name)) not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
     # Sessions
 
@@ -331,3 +319,9 @@ class Service:
 def lock_path(paths: Paths) -> str:
     """The file whose lock says that a daemon runs, and whose content is its process number."""
     return os.path.join(paths.state, "lock")
+
+
+def shards_folder(paths: Paths, model: Model | None = None) -> str:
+    """Where the shards of *model* lie; without it, those of all."""
+    top = os.path.join(paths.cache, "shards")
+    return top if model is None else os.path.join(top, model.fingerprint[:16])

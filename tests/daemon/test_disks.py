@@ -4,28 +4,10 @@ what vfat and its kin do a file system of ours that keeps times and inodes as th
 
 import contextlib
 import os
-import subprocess
 
 import pytest
 
-from kadr.protocol.messages import Search
-
 KINDS = ("ext4", "btrfs", "xfs")
-
-
-def umount(place, *options):
-    subprocess.run(["umount", *options, str(place)], check=True, timeout=30)
-
-
-def aged(files):
-    """Files of another day: a disk is known by the sizes and times of its files."""
-    for file in files:
-        os.utime(file, (10**9, 10**9))
-    return files
-
-
-def offline(daemon):
-    return daemon.ask(Search("red")).body["offline_roots"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,13 +23,13 @@ def test_disk_inside_a_root(daemon, root, pictures, disk, kind):
 
     with daemon.spending(encodes=0, decodes=0, files=0):
         ours.unmount(place)
-        aged(pictures.many(place, 2))
+        pictures.aged(pictures.many(place, 2))
         daemon.rescan()
         daemon.shows(*own)
-        assert offline(daemon) == [os.fsencode(place)]
+        assert daemon.offline() == [os.fsencode(place)]
 
         other.mount(place)
-        aged(pictures.many(place / "holiday", 4))
+        pictures.aged(pictures.many(place / "holiday", 4))
         daemon.rescan()
         daemon.shows(*own)
         other.unmount(place)
@@ -74,13 +56,13 @@ def test_disk_that_is_a_root(daemon, pictures, disk, tmp_path, kind):
         ours.unmount(place)
         daemon.rescan()
         daemon.shows()
-        aged(pictures.many(place / "holiday", 2))
+        pictures.aged(pictures.many(place / "holiday", 2))
         daemon.rescan()
         daemon.shows()
-        assert offline(daemon) == [os.fsencode(place)]
+        assert daemon.offline() == [os.fsencode(place)]
 
         other.mount(place)
-        aged(pictures.many(place / "holiday", 4))
+        pictures.aged(pictures.many(place / "holiday", 4))
         daemon.rescan()
         daemon.shows()
         other.unmount(place)
@@ -113,7 +95,7 @@ def test_disk_that_is_let_go_lazily(daemon, root, pictures, disk):
         pictures.one(place / "holiday" / "bare.jpg")
         daemon.rescan()
         daemon.shows(*own)
-        assert offline(daemon) == [os.fsencode(place)]
+        assert daemon.offline() == [os.fsencode(place)]
         os.close(still_open)
         daemon.rescan()
         daemon.shows(*own)
@@ -190,7 +172,7 @@ def test_other_disk_without_numbers_of_its_own(daemon, fuse, pictures):
         pictures.many(other.folder / "work", 3)
         daemon.rescan()
         daemon.shows()
-        assert offline(daemon) == [os.fsencode(ours.place)]
+        assert daemon.offline() == [os.fsencode(ours.place)]
         other.unmount()
         fuse("disk", coarse=True)
         daemon.rescan()

@@ -2,26 +2,8 @@
 
 import os
 import shutil
-import subprocess
 
 import pytest
-
-from kadr.protocol.messages import Search
-
-
-def umount(place, *options):
-    subprocess.run(["umount", *options, str(place)], check=True, timeout=30)
-
-
-def aged(files):
-    """Files of another day: a disk is known by the sizes and times of its files."""
-    for file in files:
-        os.utime(file, (10**9, 10**9))
-    return files
-
-
-def offline(daemon):
-    return daemon.ask(Search("red")).body["offline_roots"]
 
 
 def test_bound_inside_a_root(daemon, root, pictures, bind):
@@ -41,33 +23,30 @@ def test_bound_inside_a_root(daemon, root, pictures, bind):
     daemon.shows(*own, *(place / file.name for file in own))
 
     with daemon.spending(encodes=0, decodes=0, files=0):
-        umount(place)
+        bind.end(place)
         daemon.rescan()
         daemon.shows(*own)
-        assert offline(daemon) == [os.fsencode(place)]
+        assert daemon.offline() == [os.fsencode(place)]
     own.append(pictures.one(root / "own" / "later.jpg"))
     daemon.shows(*own)
     with daemon.spending(encodes=0, decodes=0):
         bind(root / "own", place)
         daemon.rescan()
     daemon.shows(*own, *(place / file.name for file in own))
-    umount(place)
+    bind.end(place)
     daemon.sync()
 
 
-def test_picture_bound_over_another(daemon, root, pictures):
+def test_picture_bound_over_another(daemon, root, pictures, bind):
     """A picture that is mounted over another one is a file like any other, and no disk."""
     own = pictures.many(root, 2)
     daemon.shows(*own)
-    if subprocess.run(["mount", "--bind", *own], check=False, capture_output=True).returncode:
-        pytest.skip("this machine does not let us bind files")
-    try:
-        with daemon.spending(encodes=0, decodes=0):
-            daemon.rescan()
-        daemon.shows(*own)
-        assert [found["path"] for found in daemon.status()["roots"]] == [os.fsencode(root)]
-    finally:
-        umount(own[1])
+    bind(*own)
+    with daemon.spending(encodes=0, decodes=0):
+        daemon.rescan()
+    daemon.shows(*own)
+    assert [found["path"] for found in daemon.status()["roots"]] == [os.fsencode(root)]
+    bind.end(own[1])
     with daemon.spending(encodes=0, decodes=0):
         daemon.rescan()
     daemon.shows(*own)
@@ -84,10 +63,10 @@ def test_bound_root(daemon, root, pictures, bind, tmp_path):
         daemon.add(place)
     daemon.shows(*own, *there)
     with daemon.spending(encodes=0, decodes=0, files=0):
-        umount(place)
+        bind.end(place)
         daemon.rescan()
         daemon.shows(*own)
-        assert offline(daemon) == [os.fsencode(place)]
+        assert daemon.offline() == [os.fsencode(place)]
     new = pictures.one(root / "own" / "new.jpg")
     daemon.shows(*own, new)
     bind(root, place)
@@ -107,7 +86,7 @@ def test_root_bound_into_itself(daemon, root, pictures, bind):
         bind(root, place)
         daemon.rescan()
     daemon.shows(*own, *(place / "own" / file.name for file in own))
-    umount(place)
+    bind.end(place)
     daemon.rescan()
     daemon.shows(*own)
 
@@ -120,7 +99,7 @@ def test_disk_over_known_files(daemon, root, pictures, disk):
     daemon.shows(*own, *covered)
     ours = disk("ours")
     ours.mount(place)
-    there = aged(pictures.many(place / "holiday", 5))
+    there = pictures.aged(pictures.many(place / "holiday", 5))
     daemon.rescan()
     daemon.shows(*own, *there)
     with daemon.spending(encodes=0, decodes=0):
@@ -153,7 +132,7 @@ def test_disks_inside_each_other(daemon, root, pictures, disk):
         outer.unmount(first)
         daemon.rescan()
         daemon.shows()
-        assert set(offline(daemon)) == {os.fsencode(first), os.fsencode(second)}
+        assert set(daemon.offline()) == {os.fsencode(first), os.fsencode(second)}
         outer.mount(first)
         daemon.rescan()
         daemon.shows(*there)

@@ -4,6 +4,7 @@ A folder is read here and nowhere else.  Must not import a third-party library: 
 before it has loaded any.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -156,6 +157,18 @@ class Shelf:
                 f"The folder {model.folder} holds the model {model.name!r}.", "Rename the folder so."
             )
         return model
+
+    def readable(self) -> list[Model]:
+        """Every model that can be read; the others are left out."""
+        found = []
+        for name in self.names():
+            with contextlib.suppress(ModelError):
+                found.append(self.find(name))
+        return found
+
+    def serving(self, fingerprint: str | None) -> Model:
+        """The model with this fingerprint, else the chosen one.  Raises ModelError where that is gone or damaged."""
+        return next((m for m in self.readable() if m.fingerprint == fingerprint), None) or self.chosen()
 
     def chosen_name(self) -> str:
         """The name of the model that vectors are made with; `mini` until the user chooses."""
