@@ -260,7 +260,7 @@ class Daemon:
 
     def found(self) -> list[Path]:
         """Every file that a search can show, by path."""
-        rows = self.ask(messages.Search("red", messages.MAX_LIMIT)).rows
+        rows = self.ask(messages.Search("red", messages.MAX_LIMIT, min_score=0)).rows
         return sorted(Path(os.fsdecode(row["path"])) for row in rows)
 
     def offline(self) -> list[bytes]:

@@ -29,7 +29,7 @@ CLIENT, DAEMON = TOP / "client" / "kadr", TOP / "daemon" / "kadrd"
 HOMES = {
     "hnswlib": ("store/shard.py",),
     # learn/ trains in a process of its own and reads pictures, tokenizers and towers as it likes.
-    "PIL": ("ingest/decode.py", "learn/"),
+    "PIL": ("ingest/decode.py", "ingest/draw.py", "ingest/letters.py", "learn/"),
     "pillow_heif": ("ingest/decode.py",),
     "rawpy": ("ingest/raw.py",),
     "watchdog": ("ingest/watch.py",),
@@ -44,7 +44,8 @@ HOMES = {
     "huggingface_hub": ("embed/hub.py",),
     "safetensors": ("learn/",),
     "ai_edge_litert": ("learn/",),
-    "sqlite3": ("store/",),
+    "snowballstemmer": ("store/folding.py",),
+    "sqlite3": ("store/", "places/"),
     "numpy": ("",),
 }
 

@@ -1,23 +1,29 @@
 """argv to request to exit code. The code is top-down: main, then what it calls.
 
 The only place of the client that turns an error into an exit. Holds the verbs that find; the others are
-in verbs.py, so that a search does not load them.
+in modules of their own, so that a search does not load them.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kadr import output
-from kadr.arguments import DEFAULT, Asked, parse
-from kadr.asking import absolute, connect, seconds
+from kadr.arguments import Asked, parse
+from kadr.asking import absolute, connect, here, query, seconds
 from kadr.connection import Connection, row_as
-from kadr.output import count, talk
-from kadr.protocol.errors import FAILED, FOUND, INTERRUPTED, NOTHING, KadrError, Usage
-from kadr.protocol.messages import End, Hit, Item, Reply, Roots, Search, Similar
-from kadr.table import DEFAULT_LIMIT
+from kadr.output import Lines, count, talk
+from kadr.protocol.errors import FAILED, FOUND, INTERRUPTED, NOTHING, KadrError
+from kadr.protocol.messages import DEFAULT_LIMIT, End, Hit, Item, Reply, Roots, Search, Similar
+from kadr.table import VERBS
+
+if TYPE_CHECKING:
+    from kadr.ways.way import Way
+
+# What becomes of hits that are not just printed.
+_WAYS = {"exec", "exec-batch", "open", "link-to", "sheet", "preview"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,56 +48,59 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(asked: Asked) -> int:
-    if "help" in asked.options or not (asked.operands or asked.options or asked.verb != DEFAULT):
+    if not asked.verb or "help" in asked.options:
         from kadr import manual  # late: a search needs no help
 
         return manual.show(asked)
-    finding = {"search": do_search, "similar": do_similar}
-    if asked.verb in finding:
-        return finding[asked.verb](asked)
-    from kadr import verbs  # late: a search needs none of them
+    home = sys.modules[__name__]
+    if VERBS[asked.verb].home != "cli":
+        from importlib import import_module  # late: a search needs none of them
 
-    return verbs.run(asked)
+        home = import_module(f"kadr.{VERBS[asked.verb].home}")
+    code: int = getattr(home, f"do_{asked.verb}")(asked)
+    return code
 
 
 def do_search(asked: Asked) -> int:
-    text = " ".join(asked.operands)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Usage(why="The query is not UTF-8 text", act="Set the terminal and LANG to UTF-8.") from None
-    return _find(asked, Search(text, *_how(asked)))
+    how = _how(asked) | {name: asked.options[name] for name in ("by", "follow") if name in asked.options}
+    return _find(asked, Search(query(asked, asked.operands), **how))
 
 
 def do_similar(asked: Asked) -> int:
-    return _find(asked, Similar(absolute(asked.operands[0]), *_how(asked)))
+    return _find(asked, Similar(absolute(asked.operands[0]), text=query(asked, []), **_how(asked)))
 
 
-def _how(asked: Asked) -> tuple[int, float | None, bool]:
-    """limit, min_score, sync"""
-    score = asked.options.get("min-score")
-    return (
-        int(asked.options.get("limit", DEFAULT_LIMIT)),
-        None if score is None else float(score),
-        bool(asked.options.get("sync")),
-    )
+def _how(asked: Asked) -> dict[str, Any]:
+    """The fields that Search and Similar share."""
+    names = ("limit", "min-score", "sync", "sort", "group", "explain")
+    how = {name.replace("-", "_"): asked.options[name] for name in names if name in asked.options}
+    if asked.options.keys() & {"open", "preview"}:
+        how.setdefault("limit", DEFAULT_LIMIT)  # nobody wants windows for all that a filter lets through
+    return how | {"cwd": here()}
 
 
 def _find(asked: Asked, request: Search | Similar) -> int:
-    line = output.hit_writer(as_json="json" in asked.options, null="null" in asked.options)
-    found = 0
+    way = _way(asked, request.text)
     with connect(asked) as connection:
-        for reply in _replies(connection, request, asked):
-            if isinstance(reply, Item):
-                for row in reply.rows:
-                    output.write(line(row_as(Hit, row)))
-                found += len(reply.rows)
-            elif isinstance(reply, End):
-                sys.stdout.flush()  # data first, then talk about it
-                _remark(reply.body)
+        if "follow" in asked.options:
+            from kadr.following import follow  # late: few follow
+
+            return follow(connection, request, seconds(asked, default=0), way)
+        found, end = _answer(_replies(connection, request, asked), way)
+        _remark(end)
         if not found:
-            _explain(connection, asked)
-    return FOUND if found else NOTHING
+            _explain(connection, asked, request, end)
+        code = way.finish(connection)
+    return code if found else NOTHING
+
+
+def _way(asked: Asked, text: str) -> Way:
+    """What becomes of the hits."""
+    if not asked.options.keys() & _WAYS:
+        return Lines(asked.options)
+    from kadr.ways import chosen  # late: most hits are printed
+
+    return chosen(asked, text)
 
 
 def _replies(connection: Connection, request: Search | Similar, asked: Asked) -> Iterator[Reply]:
@@ -102,8 +111,25 @@ def _replies(connection: Connection, request: Search | Similar, asked: Asked) ->
     return shown(connection.ask(request, seconds(asked, default=0)))
 
 
+def _answer(replies: Iterator[Reply], way: Way) -> tuple[int, dict[str, Any]]:
+    """How many hits there are, all given to *way*, and the body of the End."""
+    found, end = 0, {}
+    for reply in replies:
+        if isinstance(reply, Item):
+            way.take([row_as(Hit, row) for row in reply.rows])
+            found += len(reply.rows)
+        elif isinstance(reply, End):
+            sys.stdout.flush()  # data first, then talk about it
+            end = reply.body
+    return found, end
+
+
 def _remark(end: dict[str, Any]) -> None:
     """What the reader has to know about the answer."""
+    if end.get("plan"):
+        from kadr.explaining import told  # late: only --explain asks for it
+
+        talk("\n".join(told(end["plan"])))
     for warning in end.get("warnings", ()):
         talk(str(warning))
     for root in end.get("offline_roots", ()):
@@ -114,9 +140,13 @@ def _remark(end: dict[str, Any]) -> None:
         talk(f"{waiting or 'the index is not complete yet'}; more may be found")
 
 
-def _explain(connection: Connection, asked: Asked) -> None:
+def _explain(connection: Connection, asked: Asked, request: Search | Similar, end: dict[str, Any]) -> None:
     """Why nothing was found, and what to do about it."""
-    if not connection.end(Roots(), seconds(asked)).get("roots"):
+    if not end.get("close", True) and end.get("best"):  # without a best one the filters let nothing through
+        from kadr.explaining import nothing_close  # late: most questions have an answer
+
+        talk(nothing_close(request, end["best"]))
+    elif not connection.end(Roots(), seconds(asked)).get("roots"):
         talk("nothing found: no folder is watched yet. Add one: kadr add ~/Pictures")
     elif "min-score" in asked.options:
         talk(f"nothing found with a score of {asked.options['min-score']} or more. Try a lower --min-score.")

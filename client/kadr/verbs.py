@@ -37,13 +37,6 @@ WATCH_SECONDS = 1.0
 _CLEAR = b"\x1b[H\x1b[J"
 
 
-def run(asked: Asked) -> int:
-    """The exit code of the verb."""
-    do = globals()[f"do_{asked.verb}"]
-    code: int = do(asked)
-    return code
-
-
 def do_add(asked: Asked) -> int:
     code = FOUND
     added = 0

@@ -45,12 +45,63 @@ class Waiting(NamedTuple):
     ticket: int
 
 
+class Facts(NamedTuple):
+    """What a file says of its picture. None, 0 or empty where it says nothing, or nothing that can be believed."""
+
+    taken: int | None = None
+    """Seconds from 1970 to what the camera's clock showed, read as if that were UTC: people remember local time."""
+    offset: int | None = None
+    """Minutes that this clock was east of UTC."""
+    make: str = ""
+    model: str = ""
+    lens: str = ""
+    software: str = ""
+    iso: int | None = None
+    aperture: float | None = None
+    """f-number"""
+    exposure: float | None = None
+    """seconds"""
+    focal: float | None = None
+    """millimetres, of the lens itself"""
+    latitude: float | None = None
+    """degrees north; with `longitude`, or neither is there"""
+    longitude: float | None = None
+    """degrees east"""
+    altitude: float | None = None
+    """metres above the sea"""
+    orientation: int = 1
+    """EXIF's number, 1 to 8"""
+    rating: int | None = None
+    """-1 (rejected) to 5"""
+    title: str = ""
+    description: str = ""
+    keywords: tuple[str, ...] = ()
+    """XMP's and IPTC's; of a tree of them the whole path, with / between"""
+    tags: tuple[str, ...] = ()
+    """the user's, of the file's extended attributes"""
+    people: tuple[str, ...] = ()
+    """names of face regions"""
+
+
+class Place(NamedTuple):
+    """Where a position lies, in GeoNames' terms."""
+
+    id: int
+    """of the nearest city"""
+    city: str
+    region: str
+    country: str
+    names: tuple[str, ...]
+    """city, region and country in every language that kadr speaks"""
+
+
 class Digest(NamedTuple):
     """The two identities of what a file holds, and the stat that was true while it was read."""
 
     file_key: bytes
     essence_key: bytes
     stat: Stat
+    facts: Facts = Facts()
 
 
 class Moving(NamedTuple):

@@ -158,9 +158,9 @@ def known_after(home, there):
                 for picture_id, row in zip(ids, rows, strict=True)
             }
             answers_for(index, rows, model.dimension)
-            given = reader._ask("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'vectors'")
+            given = reader.ask("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'vectors'")
             assert index.clock <= given[0][0], "a shard covers numbers that the next pictures will be given"
-        keys = reader._ask("SELECT essence_key FROM pictures JOIN vectors ON picture_id = pictures.id")
+        keys = reader.ask("SELECT essence_key FROM pictures JOIN vectors ON picture_id = pictures.id")
         return {key for (key,) in keys}
 
 

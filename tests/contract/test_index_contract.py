@@ -47,12 +47,12 @@ class Library:
         self.reader.close()
         self.catalogue.close()
 
-    def grow(self, count):
-        """Commit and apply *count* new vectors."""
+    def grow(self, count, around=0.0):
+        """Commit and apply *count* new vectors, near to *around* when it is given."""
         rows = []
         with self.catalogue.transaction():
             for _ in range(count):
-                vector = self._random.normal(size=DIMENSION).astype(np.float32)
+                vector = (around + self._random.normal(size=DIMENSION)).astype(np.float32)
                 encoded = Encoded(4, 4, "PNG", {MODEL: vector / np.linalg.norm(vector)})
                 picture = self.catalogue.add_picture(self._random.bytes(33), encoded)
                 rows.append(self.catalogue.add_vector(self.model_id, picture, encoded, MODEL))
@@ -163,6 +163,111 @@ def test_more_than_a_graph_reaches(library):
     assert len({n.picture_id for n in near}) == 200
 
 
+@pytest.fixture
+def mixed(library):
+    """A library of two shards and a segment."""
+    for _ in range(2):
+        library.grow(60)
+        library.seal()
+    library.grow(20)
+    assert library.index.shards == 2
+    return library
+
+
+def test_a_look_at_every_row(mixed):
+    """Without a list of what is allowed, an exact search looks at all rows of all parts."""
+    ids, vectors = mixed.truth()
+    near = mixed.index.search_exactly(vectors[7], 20, None)
+    assert [n.picture_id for n in near] == [n.picture_id for n in nearest(vectors, ids, vectors[7], 20)]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.03, 0.2, 0.5, 1.0])
+def test_only_what_is_allowed(mixed, share):
+    """An exact search gives the nearest of the allowed pictures, few or many, and none that it does not hold."""
+    ids, vectors = mixed.truth()
+    chance = np.random.default_rng(round(100 * share))
+    chosen = np.sort(chance.permutation(len(ids))[: round(share * len(ids))])
+    allowed = np.unique([0, *ids[chosen], ids[-1] + 1, 2**40])
+    near = mixed.index.search_exactly(vectors[3], 10, allowed)
+    truth = nearest(vectors[chosen], ids[chosen], vectors[3], 10)
+    assert [n.picture_id for n in near] == [n.picture_id for n in truth]
+    assert [n.score for n in near] == pytest.approx([n.score for n in truth], abs=1e-5)
+
+
+def test_the_nearest_in_one_part(library):
+    """Pictures of one journey lie in one shard: when all of the nearest do, none of them is left out."""
+    place = np.zeros(DIMENSION, np.float32)
+    place[0] = 8
+    for around in (-place, place, -place):
+        library.grow(300, around)
+        library.seal()
+    library.grow(10, -place)
+    assert library.index.shards == 3
+    ids, vectors = library.truth()
+    for k in (10, 100, 250):
+        near = library.index.search(place / 8, k)
+        truth = nearest(vectors, ids, place / 8, k)
+        found = {n.picture_id for n in near} & {n.picture_id for n in truth}
+        assert (len(near), len(found) >= 0.99 * k) == (k, True)
+
+
+@pytest.mark.parametrize("which", [[0, 70, 130], range(140), [], [0, 0]])
+def test_vectors_of_pictures(mixed, which):
+    """The vectors of pictures come by id, each once; a picture that is not there is left out."""
+    ids, vectors = mixed.truth()
+    asked = np.array([2**40, *ids[list(which)][::-1]], np.int64)
+    found, rows = mixed.index.vectors_of(asked)
+    order = np.unique(np.array(which, np.int64))
+    assert found.tolist() == ids[order].tolist()
+    assert rows.shape == (len(order), DIMENSION)
+    assert np.allclose(rows, vectors[order], atol=1e-6)
+
+
+def test_a_sample(mixed):
+    """A sample draws each picture once, from every part, and the same ones for the same seed; all when there are few."""
+    _, vectors = mixed.truth()
+    rows = mixed.index.sample(90, 5)
+    drawn = np.argmax(rows @ vectors.T, axis=1)
+    assert len(set(drawn.tolist())) == len(rows) == 90
+    assert {int(number) // 60 for number in drawn} == {0, 1, 2}
+    assert np.array_equal(rows, mixed.index.sample(90, 5))
+    assert not np.array_equal(rows, mixed.index.sample(90, 6))
+    assert len(mixed.index.sample(1000, 5)) == 140
+
+
+def test_a_sample_of_nothing(library):
+    """An empty index gives no vectors, of the right width."""
+    assert (
+        library.index.sample(10, 1).shape
+        == library.index.vectors_of(np.array([3]))[1].shape
+        == (0, DIMENSION)
+    )
+    assert library.index.search_exactly(np.ones(DIMENSION, np.float32), 5, None) == []
+
+
+def test_a_lost_cache(tmp_path, monkeypatch):
+    """When all shards are lost they are built one after the other, and what is done is kept over a restart."""
+    monkeypatch.setattr("kadrd.store.reader.ROWS_A_FETCH", 50)
+    with contextlib.closing(Library(tmp_path, seal_at=40, shard_size=100)) as library:
+        library.grow(320)
+        library.reopen()
+        library.check()
+        assert library.index.damaged == 0
+        for done in (1, 2):
+            library.index.checkpoint()
+            library.index._sealing[2].wait(45)
+            library.index.checkpoint()
+            library.reopen()
+            library.check()
+            assert library.index.shards == done
+        library.grow(30)
+        library.check()
+        library.seal()
+        library.reopen()
+        library.check()
+        assert library.index.shards == 4
+
+
 def damage(folder, how, chance):
     manifest = os.path.join(folder, "manifest.json")
     with open(manifest, encoding="utf-8") as file:
@@ -239,6 +344,7 @@ def test_rows_that_were_forgotten(library):
     with library.catalogue.transaction():
         library.catalogue._run("DELETE FROM vectors")
     library.seal()
+    assert (library.index.count, library.index.search(np.ones(DIMENSION, np.float32), 5)) == (0, [])
     library.grow(60)
     library.seal()
     assert library.index.shards >= 1

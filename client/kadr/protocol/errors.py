@@ -16,6 +16,8 @@ class KadrError(Exception):
     code = "internal"
     exit_code = FAILED
     act = "Look at the daemon's log (`kadr doctor` says where), and report it if it happens again."
+    carries: tuple[str, ...] = ()
+    """the keys of `detail` that travel"""
 
     def __init__(self, *, act: str = "", retry_ms: int = 0, **detail: object) -> None:
         self.detail = detail
@@ -83,6 +85,16 @@ class EmptyQuery(KadrError):
     code = "empty-query"
     exit_code = USAGE
     act = 'Say what the picture shows, for instance: kadr "red bicycle in snow"'
+
+
+class QueryError(KadrError):
+    """{why}."""
+
+    # `detail` holds the query as `text`, and where in it the mistake lies: `column` (from 0) and `length`, in characters.
+    code = "bad-query"
+    exit_code = USAGE
+    act = "`kadr search --help` lists the filters; docs/query.md explains each by an example."
+    carries = ("text", "column", "length")
 
 
 class NotFound(KadrError):
@@ -207,6 +219,8 @@ def to_wire(error: KadrError) -> dict[str, object]:
     wire: dict[str, object] = {"code": error.code, "msg": error.sentence, "act": error.act}
     if error.retry_ms:
         wire["retry_ms"] = error.retry_ms
+    if error.carries:
+        wire["detail"] = {name: error.detail.get(name) for name in error.carries}
     return wire
 
 
@@ -216,7 +230,9 @@ def from_wire(wire: dict[str, object]) -> KadrError:
     error = KadrError.__new__(kind)
     sentence = str(wire.get("msg", ""))
     Exception.__init__(error, sentence)
-    error.sentence, error.act, error.detail = sentence, str(wire.get("act", "")), {}
+    detail = wire.get("detail")
+    error.sentence, error.act = sentence, str(wire.get("act", ""))
+    error.detail = detail if isinstance(detail, dict) else {}
     retry = wire.get("retry_ms", 0)
     error.retry_ms = retry if isinstance(retry, int) else 0
     return error

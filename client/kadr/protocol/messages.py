@@ -19,9 +19,28 @@ from kadr.protocol.errors import from_wire as error_from_wire
 from kadr.protocol.errors import to_wire as error_to_wire
 
 PROTOCOL = 1
-CAPABILITIES = ("search", "similar", "roots", "sync", "verify", "doctor", "rescan", "stop", "cancel")
+CAPABILITIES = (
+    "search",
+    "similar",
+    "filters",
+    "dups",
+    "pictures",
+    "saved",
+    "follow",
+    "roots",
+    "sync",
+    "verify",
+    "doctor",
+    "rescan",
+    "stop",
+    "cancel",
+)
 ROWS_A_REPLY = 100
-MAX_LIMIT = 10_000
+DEFAULT_LIMIT, MAX_LIMIT = 10, 1_000_000
+BY = ("both", "meaning", "words")
+SORTS = ("score", "date", "name")
+GROUPS = ("day", "place", "near")
+FORMS = ("png", "jpeg", "sixel")
 
 
 class Hello(NamedTuple):
@@ -54,21 +73,84 @@ class Status(NamedTuple):
 
 
 class Search(NamedTuple):
-    """The pictures that show what `text` says, best first."""
+    """The pictures that `text` asks for, in the language of docs/query.md: best first, or newest first where only filters say which."""
 
     text: str
-    limit: int = 10
+    limit: int = 0
+    """0: DEFAULT_LIMIT where something ranks, every match where only filters say which"""
     min_score: float | None = None
     sync: bool = False
+    by: str = "both"
+    """what ranks: one of BY"""
+    sort: str = "score"
+    """one of SORTS"""
+    group: str = ""
+    """one of GROUPS, or empty: hits that belong together follow each other, with one name in `group`"""
+    explain: bool = False
+    """say in `why` of each hit and in `plan` of the end how they came about"""
+    follow: bool = False
+    """after the end of the first answer go on, until cancelled: an item for what comes and what goes"""
+    cwd: bytes = b""
+    """the folder that relative paths in `text` start from"""
 
 
 class Similar(NamedTuple):
-    """The pictures that look like the one in the file `path`, best first."""
+    """The pictures that look like the one in the file `path`, best first; `text` may narrow them with filters."""
 
     path: bytes
-    limit: int = 10
+    limit: int = 0
     min_score: float | None = None
     sync: bool = False
+    text: str = ""
+    sort: str = "score"
+    group: str = ""
+    explain: bool = False
+    cwd: bytes = b""
+
+
+class Dups(NamedTuple):
+    """Files that show the same: with equal bytes, equal pictures, or nearly the same to the eye. `text` narrows which."""
+
+    text: str = ""
+    near: float = 0.0
+    """the least cosine of near ones; 0: none are looked for"""
+    sync: bool = False
+    cwd: bytes = b""
+
+
+class Thumbnails(NamedTuple):
+    """Each of the files `paths` as a small picture, its longer side at most `side` pixels."""
+
+    paths: list[bytes]
+    side: int = 256
+    form: str = "png"
+    """one of FORMS"""
+
+
+class Sheet(NamedTuple):
+    """A contact sheet of the files `paths`, in that order, each with its line of `captions` below it."""
+
+    paths: list[bytes]
+    captions: list[str]
+    title: str = ""
+    form: str = "jpeg"
+
+
+class Save(NamedTuple):
+    """Keep the search `text` under `name`; the search `saved:NAME` is then the same."""
+
+    name: str
+    text: str
+
+
+class Saved(NamedTuple):
+    """The saved searches."""
+
+
+class Unsave(NamedTuple):
+    """Forget the saved search `name`."""
+
+    name: str
 
 
 class Roots(NamedTuple):
@@ -122,6 +204,12 @@ REQUESTS: dict[str, type[Any]] = {
         Status,
         Search,
         Similar,
+        Dups,
+        Thumbnails,
+        Sheet,
+        Save,
+        Saved,
+        Unsave,
         Roots,
         Add,
         Remove,
@@ -140,9 +228,17 @@ class Hit(NamedTuple):
 
     path: bytes
     score: float
+    """what docs/query.md calls the score: the same for every question; 0 where nothing ranks"""
     picture: str
     width: int
     height: int
+    taken: str = ""
+    """when, as the camera's clock showed it: 2024-06-01T12:30:00, with +03:00 behind it where that is known"""
+    place: str = ""
+    camera: str = ""
+    tags: list[str] = []  # noqa: RUF012 - a NamedTuple's default, never changed
+    group: str = ""
+    why: dict[str, Any] = {}  # noqa: RUF012
 
 
 class Item(NamedTuple):
@@ -185,6 +281,7 @@ _CHECKS: dict[str, Any] = {
     "float": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
     "float | None": lambda v: v is None or _CHECKS["float"](v),
     "list[int]": lambda v: isinstance(v, list) and all(map(_CHECKS["int"], v)),
+    "list[bytes]": lambda v: isinstance(v, list) and all(map(_CHECKS["bytes"], v)),
     "list[str]": lambda v: isinstance(v, list) and all(map(_CHECKS["str"], v)),
     "list[dict[str, Any]]": lambda v: isinstance(v, list) and all(isinstance(row, dict) for row in v),
     "dict[str, int]": lambda v: isinstance(v, dict),

@@ -3,8 +3,6 @@
 numpy only.  Must not choose limits: `convert` and `quantise` do.
 """
 
-# ruff: noqa: RUF001 - the sentences are in three languages, two of them in Cyrillic letters.
-
 from typing import Any
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Bytes to upright sRGB pixels. The only importer of Pillow; runs in the worker, never in the daemon.
+"""Bytes to upright sRGB pixels. Nothing else decodes with Pillow; runs in the worker, never in the daemon.
 
 A picture that cannot be shown is a value, Skipped(reason, sentence), never an exception.
 Whoever changes what this gives raises formats.DECODER.
@@ -29,6 +29,8 @@ MIN_SIDE = 2
 # JPEG is decoded at 1/2, 1/4 or 1/8 as long as this many times the wanted side is left, so that what
 # the bicubic filter sees is oversampled and the vector stays the same (cosine over 0.999 on photographs).
 DRAFT_MARGIN = 3
+# For what only people look at, twice is enough: a fraction of a JPEG is itself well filtered.
+DRAFT_MARGIN_TO_SHOW = 2
 
 # A RAW's preview is taken when its shorter side has as much as this and as the model wants. Below lie thumbnails, some
 # with black bars, made for a screen of the size of a stamp.
@@ -71,7 +73,10 @@ _LONGEST_STRIP = 16
 
 
 class Fit(NamedTuple):
-    """How a model wants its square: the shortest side scaled and the centre cut out (CLIP), or squashed (SigLIP)."""
+    """How a model wants its square: the shortest side scaled and the centre cut out (CLIP), or squashed (SigLIP).
+
+    "within" is for people: the whole picture, its longer side at most `side`, never enlarged; so the pixels are no square.
+    """
 
     side: int
     resize: str = "shortest"
@@ -87,7 +92,7 @@ class Decoded(NamedTuple):
 
 
 def decode(data: bytes, fits: Iterable[Fit]) -> Decoded | Skipped:
-    """The picture in *data*, made square in each of the ways *fits*."""
+    """The picture in *data*, in each of the ways *fits*."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -131,8 +136,7 @@ def _shown(
             return Skipped("too-small", f"It has only {width} x {height} pixels.")
         orientation = _orientation(image.info.get("exif"))
         if format_ in ("JPEG", "MPO"):
-            margin = DRAFT_MARGIN * max((fit.side for fit in fits), default=0)
-            image.draft(None, (margin, margin))
+            image.draft(None, _enough(image.size, fits))
         _alone(image.size, held)
         image.load()
         if format_ == "TIFF":  # Pillow turns TIFF itself while it loads
@@ -142,6 +146,19 @@ def _shown(
         return _Shown(
             width, height, format_, _rgb(_turned(image, orientation), image.info.get("icc_profile"))
         )
+
+
+def _enough(size: tuple[int, int], fits: list[Fit]) -> tuple[int, int]:
+    """The least width and height that a picture of *size* may be decoded at."""
+    least = (0, 0)
+    for fit in fits:
+        if fit.resize == "within":
+            part = min(1.0, DRAFT_MARGIN_TO_SHOW * fit.side / max(size))
+            wanted = int(size[0] * part), int(size[1] * part)
+        else:
+            wanted = DRAFT_MARGIN * fit.side, DRAFT_MARGIN * fit.side
+        least = max(least[0], wanted[0]), max(least[1], wanted[1])
+    return least
 
 
 def _boxed_pixels(data: bytes) -> int:
@@ -185,7 +202,8 @@ def _preview(photo: raw.Photo, fits: list[Fit], held: contextlib.ExitStack) -> I
     else:
         rgb = _turned(Image.fromarray(stored), photo.orientation).convert("RGB")
         side = min(rgb.size)
-    wanted = max((fit.side for fit in fits), default=0)
+    # `side` is the shorter one, and what is shown to people wants its longer one.
+    wanted = max((fit.side for fit in fits if fit.resize != "within"), default=0)
     return rgb if side >= max(wanted, MIN_PREVIEW) else None
 
 
@@ -253,6 +271,8 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _fitted(image: Image.Image, side: int, resize: str) -> Pixels:
     """*image* as a square. The rounding is torchvision's, so that the pixels are those the models were trained on."""
+    if resize == "within":
+        return _within(image, side)
     if resize == "squash":
         return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), dtype=np.uint8)
     width, height = image.size
@@ -267,6 +287,14 @@ def _fitted(image: Image.Image, side: int, resize: str) -> Pixels:
     image = image.resize(size, Image.Resampling.BICUBIC)
     left, top = round((size[0] - side) / 2), round((size[1] - side) / 2)
     return np.asarray(image.crop((left, top, left + side, top + side)), dtype=np.uint8)
+
+
+def _within(image: Image.Image, side: int) -> Pixels:
+    part = side / max(image.size)
+    if part < 1:
+        size = max(1, round(image.width * part)), max(1, round(image.height * part))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(image, dtype=np.uint8)
 
 
 def _brief(error: Exception) -> str:

@@ -20,13 +20,14 @@ import struct
 import threading
 from collections.abc import Callable
 
-_CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
+_ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x4, 0x8, 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF = 0x400, 0x800
 _OVERFLOW, _IGNORED = 0x4000, 0x8000
 _ONLY_FOLDERS, _NO_LINKS, _NO_UNLINKED = 0x01000000, 0x02000000, 0x04000000
-# Not OPEN, ACCESS, ATTRIB or CLOSE_NOWRITE: our own reading must not wake us.
+# Not OPEN, ACCESS or CLOSE_NOWRITE: our own reading must not wake us. ATTRIB tells of tags in extended attributes, and of
+# times and modes too: then a file is read once more, for nothing.
 _MASK = (
-    _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
+    _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
     | _ONLY_FOLDERS | _NO_LINKS | _NO_UNLINKED
 )  # fmt: skip
 _HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name

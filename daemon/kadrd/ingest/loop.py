@@ -76,6 +76,11 @@ class Ingest(threading.Thread):
 
     # For other threads
 
+    @property
+    def revision(self) -> int:
+        """Another number when the catalogue may say something else than before."""
+        return self._catalogue.revision
+
     def call(self, do: Callable[[], Any]) -> Future[Any]:
         """Run *do* on the ingest thread, between two batches."""
         future: Future[Any] = Future()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from kadrd.ingest.settle import TICK_SECONDS, Settle, age, racy
 from kadrd.ingest.workers import Digested, Unread, Worker, WorkerLost
 from kadrd.store.catalogue import MAX_TRIES, Catalogue, Known
 from kadrd.store.shards import Index
-from kadrd.values import Digest, Encoded, Moving, Skipped, Stat, VectorRow, Waiting
+from kadrd.values import Digest, Encoded, Moving, Place, Skipped, Stat, VectorRow, Waiting
 
 BATCH_FILES = 32
 BATCH_BYTES = 64 * 1024 * 1024
@@ -47,6 +47,9 @@ class Read(NamedTuple):
     digest: Digest
 
 
+PlaceOf = Callable[[float | None, float | None], Place | None]
+"""The place at a position in degrees north and east, where there is one."""
+
 Outcome = Known | Encoded | Skipped | None
 """Of one content: its known picture, its new one, why it has none, or None to try again."""
 
@@ -54,9 +57,12 @@ Outcome = Known | Encoded | Skipped | None
 class Pipeline:
     """Takes waiting files through to committed rows."""
 
-    def __init__(self, catalogue: Catalogue, worker: Worker, settle: Settle, decoder: int) -> None:
+    def __init__(
+        self, catalogue: Catalogue, worker: Worker, settle: Settle, decoder: int,
+        place_of: PlaceOf = lambda *_: None,
+    ) -> None:  # fmt: skip
         self._catalogue, self._tree, self._worker, self._settle = catalogue, catalogue.tree, worker, settle
-        self._decoder = decoder
+        self._decoder, self._place_of = decoder, place_of
         self.targets: tuple[Target, ...] = ()
         self.counts: Counter[str] = Counter()
         self.dirty_folders: list[bytes] = []
@@ -288,6 +294,7 @@ class Pipeline:
         stat, key = (digest.stat, digest.file_key) if digest else (file.stat, known.file_key)
         if known.picture_id is not None:
             self._catalogue.indexed(file.file_id, stat, known.picture_id, key)
+            self._say(file.file_id, known, digest)
         else:
             assert known.skipped is not None
             self._catalogue.failed(file.file_id, stat, known.skipped, key)
@@ -296,6 +303,14 @@ class Pipeline:
             self._racy.append((time.monotonic() + TICK_SECONDS, file.path))
         self._settle.done(file.file_id)
         self.counts["finished"] += 1
+
+    def _say(self, file_id: int, known: Known, digest: Digest | None) -> None:
+        """What the file says of its picture: as it was read, else as the file says from which it was moved."""
+        if digest is not None:
+            facts = digest.facts
+            self._catalogue.facts.put(file_id, facts, self._place_of(facts.latitude, facts.longitude))
+        elif known.file_id is not None:
+            self._catalogue.facts.copy(known.file_id, file_id)
 
     def _complete(self, known: Known) -> bool:
         """Whether nothing is left to do for a known content: it failed, or has a vector of every model."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from kadrd.config import Scan
-from kadrd.ingest.formats import EXTENSIONS, TEMPORARY
+from kadrd.ingest.formats import EXTENSIONS, SIDECAR, TEMPORARY
 from kadrd.store.tree import KnownFolder
 from kadrd.values import Stat, State
 
@@ -27,6 +28,8 @@ class Listing(NamedTuple):
     """Folders in which another file system begins."""
     complete: bool
     """False when the folder cannot be read: then nothing in it counts as gone."""
+    beside: Mapping[bytes, int] = MappingProxyType({})
+    """A stamp of the sidecars of each file that has any: another stamp, other facts."""
 
 
 class Diff(NamedTuple):
@@ -34,6 +37,9 @@ class Diff(NamedTuple):
 
     new: list[tuple[bytes, Stat]]
     changed: list[tuple[int, Stat]]
+    """also those whose sidecars are others"""
+    beside: list[tuple[int, int]]
+    """(file, stamp) where that changed"""
     back: list[int]
     gone: list[int]
     folders: frozenset[bytes]
@@ -47,6 +53,7 @@ def listing(
     they are not touched, because a disk that hangs there would keep this one waiting. Calls *alive* for each entry.
     """
     files: dict[bytes, Stat] = {}
+    sidecars: dict[bytes, Stat] = {}
     folders: set[bytes] = set()
     mounts: set[bytes] = set()
     try:
@@ -64,13 +71,22 @@ def listing(
                     (mounts if other else folders).add(entry.name)
                 elif wanted(entry.name) and (seen := _stat(entry)) is not None:
                     files[entry.name] = seen
+                elif entry.name.lower().endswith(SIDECAR) and (seen := _stat(entry)) is not None:
+                    sidecars[entry.name[: -len(SIDECAR)]] = seen
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
             return None
         return Listing({}, frozenset(), frozenset(), complete=False)
-    return Listing(files, frozenset(folders), frozenset(mounts), complete=True)
+    beside = {name: stamp for name in files if (stamp := _stamp(name, sidecars))} if sidecars else {}
+    return Listing(files, frozenset(folders), frozenset(mounts), complete=True, beside=beside)
+
+
+def _stamp(name: bytes, sidecars: Mapping[bytes, Stat]) -> int:
+    """What tells that the sidecars `IMG.jpg.xmp` and `IMG.xmp` of `IMG.jpg` are the same as before; 0 without any."""
+    stats = [sidecars[stem] for stem in (name, os.path.splitext(name)[0]) if stem in sidecars]
+    return hash(tuple(stats)) if stats else 0
 
 
 def _stat(entry: os.DirEntry[bytes]) -> Stat | None:
@@ -137,12 +153,15 @@ def wanted(name: bytes) -> bool:
 
 def compare(found: Listing, known: KnownFolder) -> Diff:
     """What changed between *known* and *found*."""
-    new, changed, back = [], [], []
+    new, changed, beside, back = [], [], [], []
     for name, seen in found.files.items():
-        before = known.files.get(name)
+        before, stamp = known.files.get(name), found.beside.get(name, 0)
         if before is None:
             new.append((name, seen))
-        elif before.stat != seen:
+            continue
+        if before.beside != stamp:
+            beside.append((before.file_id, stamp))
+        if before.stat != seen or before.beside != stamp:
             changed.append((before.file_id, seen))
         elif before.state is State.MISSING:
             back.append(before.file_id)
@@ -152,4 +171,4 @@ def compare(found: Listing, known: KnownFolder) -> Diff:
         if found.complete and name not in found.files and before.state is not State.MISSING
     ]
     folders_gone = known.subfolders - found.folders - found.mounts if found.complete else frozenset()
-    return Diff(new, changed, back, gone, found.folders, folders_gone)
+    return Diff(new, changed, beside, back, gone, found.folders, folders_gone)

@@ -311,6 +311,8 @@ class Scanner:
             known = self._tree.add_folder(root.id, dirty.path)
         diff = scan.compare(found, known)
         ids = self._tree.add_files(known.id, diff.new)
+        new_beside = [(id_, found.beside.get(name, 0)) for id_, (name, _) in zip(ids, diff.new, strict=True)]
+        self._tree.files_beside([*diff.beside, *((id_, stamp) for id_, stamp in new_beside if stamp)])
         self._tree.files_changed(diff.changed)
         self._tree.files_back(diff.back)
         self._tree.files_gone(diff.gone)

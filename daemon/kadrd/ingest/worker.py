@@ -6,6 +6,8 @@ It speaks kadr's frames over a socket pair and knows neither catalogue nor folde
 
   {"do": "digest", "paths": [...]}                       -> {"out": [...]}, and the bytes are kept
   {"do": "encode", "which": [...], "models": [FOLDER]}   -> {"out": [...]} for some of the kept bytes
+  {"do": "thumbnails", "paths": [...], "side", "form"}   -> {"out": [...]}, and nothing is kept
+  {"do": "sheet", "tiles": [...], "captions": [...], "title", "form"} -> {"out": [one contact sheet]}
 
 It begins with {"locked": [files, calls]} (cage.py). Before each file it says {"begin": n}, after it {"ended": n}: when
 it dies, the daemon knows what was in hand. While a disk gives bytes it says {"alive": n} now and then, so that a slow one
@@ -37,7 +39,7 @@ from kadr.protocol.frames import FrameReader, encode
 from kadrd.embed import models
 from kadrd.embed.errors import EncodeError, ModelError
 from kadrd.embed.runtime import Encoder
-from kadrd.ingest import cage, digest
+from kadrd.ingest import attributes, cage, digest, facts
 from kadrd.ingest.decode import Decoded, Fit, decode
 from kadrd.ingest.reading import MAX_FILE, read
 from kadrd.values import Skipped
@@ -81,6 +83,8 @@ class Worker:
         does: dict[str, Callable[[dict[str, Any]], list[Any]]] = {
             "digest": self.digest,
             "encode": self.encode,
+            "thumbnails": self.thumbnails,
+            "sheet": self.sheet,
         }
         reader = FrameReader(FRAME_LIMIT)
         while data := self._connection.recv(1 << 20):
@@ -107,7 +111,7 @@ class Worker:
     # digest
 
     def digest(self, request: dict[str, Any]) -> list[Any]:
-        """For each path: [file key, essence key, stat], {"skip": ...}, {"moving": stat} or None when it is gone."""
+        """For each path: [file key, essence key, stat, facts], {"skip": ...}, {"moving": stat} or None when it is gone."""
         paths = request["paths"]
         self._kept = [b""] * len(paths)
         return self._each(lambda n: self._digest(n, paths[n]), list(range(len(paths))))
@@ -126,7 +130,8 @@ class Worker:
         if not data:
             return {"skip": Skipped("empty", "It is empty.")}
         self._kept[number] = data
-        return [*digest.keys(data), list(seen)]
+        said = facts.read(data, _sidecars(path), attributes.tags(path))
+        return [*digest.keys(data), list(seen), list(said)]
 
     def _alive(self, number: int) -> Callable[[], None]:
         """Tells the daemon that this file's disk gives bytes; not oftener than it wants to know."""
@@ -156,6 +161,35 @@ class Worker:
             for picture in pictures
         ]
 
+    # draw
+
+    def thumbnails(self, request: dict[str, Any]) -> list[Any]:
+        """For each path: its picture within `side` x `side` pixels as bytes of a `form`, or {"skip": ...}."""
+        paths, fit, form = request["paths"], Fit(request["side"], "within"), request["form"]
+        return self._each(lambda n: self._thumbnail(n, paths[n], fit, form), list(range(len(paths))))
+
+    def _thumbnail(self, number: int, path: bytes, fit: Fit, form: str) -> Any:
+        from kadrd.ingest import draw  # here, because most workers never draw
+
+        try:
+            data, _, steady = read(path, self._alive(number))
+        except OSError as error:
+            return {"skip": _unreadable(error)}
+        if data is None:
+            return {"skip": Skipped("too-large", f"It has more than {MAX_FILE >> 20} MB.")}
+        if not steady:
+            return {"skip": Skipped("changing", "It is being written.")}
+        made = decode(data, [fit])
+        return {"skip": made} if isinstance(made, Skipped) else draw.picture(made.pixels[fit], form)
+
+    def sheet(self, request: dict[str, Any]) -> list[Any]:
+        """One contact sheet of `tiles`: each a thumbnail in PNG, or {"skip": ...}."""
+        from kadrd.ingest import draw
+
+        tiles = [Skipped(*tile["skip"]) if isinstance(tile, dict) else tile for tile in request["tiles"]]
+        words = request["captions"], request["title"], request["form"]
+        return self._each(lambda _: draw.sheet(tiles, *words), [0])
+
     def _encoder(self, folder: str) -> Encoder:
         if folder not in self._encoders:
             model = models.read(Path(folder))
@@ -163,6 +197,18 @@ class Worker:
             # Without a cache of compiled towers: it would have to be written, and this process writes nothing.
             self._encoders[folder] = Encoder(model, towers=("image",), threads=self._threads)
         return self._encoders[folder]
+
+
+def _sidecars(path: bytes) -> list[bytes]:
+    """What programs have written beside the picture; the scan looks whether that changes."""
+    folder, name = os.path.split(path)
+    found = []
+    for sidecar in facts.sidecar_names(name):
+        with contextlib.suppress(OSError):
+            data, _, steady = read(os.path.join(folder, sidecar), lambda: None)
+            if data and steady:
+                found.append(data)
+    return found
 
 
 def _unreadable(error: OSError) -> Skipped:

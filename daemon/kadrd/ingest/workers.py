@@ -8,14 +8,17 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -25,7 +28,7 @@ from kadr.protocol.frames import FrameReader, encode
 from kadrd.config import Worker as Settings
 from kadrd.embed.models import Model
 from kadrd.ingest.cage import Locked
-from kadrd.values import Digest, Encoded, Moving, Skipped, Stat
+from kadrd.values import Digest, Encoded, Facts, Moving, Skipped, Stat
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ WALL_FACTOR = 15
 # A disk that gives no byte for so long, while the worker does nothing else either, hangs. Nobody is condemned by a
 # mistake: the file is read again later.
 READ_SECONDS = 30.0
+READING = ("digest", "thumbnails")
 LOOK_SECONDS = 1.0
 # A killed process that waits for a dead network disk goes when that disk answers. Nobody waits for it longer than this,
 # and no other worker is begun while there are so many: each holds what it had read.
@@ -83,6 +87,7 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._over = threading.Event()
         self._socket: socket.socket | None = None
         self._reader = FrameReader(FRAME_LIMIT)
         self._stuck: list[subprocess.Popen[bytes]] = []
@@ -93,8 +98,7 @@ class Worker:
 
     def digest(self, paths: Sequence[bytes]) -> list[Digested]:
         """Read every file once. None stands for one that is gone. Raises WorkerLost."""
-        if self._ended():
-            self._post_mortem(ConnectionError("it ended while it was idle"))  # no file's fault: begin another
+        self._anew_if_ended()
         return self._ask({"do": "digest", "paths": list(paths)}, len(paths), _digested)
 
     def encode(self, which: Sequence[int], models: Sequence[Model]) -> list[Encoded | Skipped]:
@@ -102,6 +106,22 @@ class Worker:
         folders = [str(model.folder) for model in models]
         request = {"do": "encode", "which": list(which), "models": folders}
         return self._ask(request, len(which), lambda out: _encoded(out, models))
+
+    def thumbnails(self, paths: Sequence[bytes], side: int, form: str) -> list[bytes | Skipped]:
+        """The picture in each file within *side* x *side* pixels, in one of messages.FORMS. Raises WorkerLost."""
+        self._anew_if_ended()
+        request = {"do": "thumbnails", "paths": list(paths), "side": side, "form": form}
+        return self._ask(request, len(paths), _drawn)
+
+    def sheet(
+        self, tiles: Sequence[bytes | Skipped], captions: Sequence[str], title: str, form: str
+    ) -> bytes:
+        """A contact sheet of *tiles*, thumbnails in PNG of the side that grid.py says. Raises WorkerLost."""
+        self._anew_if_ended()
+        given = [{"skip": tile} if isinstance(tile, Skipped) else tile for tile in tiles]
+        request = {"do": "sheet", "tiles": given, "captions": list(captions), "title": title, "form": form}
+        (made,) = self._ask(request, 1, bytes)
+        return made
 
     def rest(self) -> None:
         """Let the process go when it was not used for a while; its memory goes with it."""
@@ -126,6 +146,7 @@ class Worker:
                 log.warning("the worker %d cannot die: its disk does not answer", self._process.pid)
                 self._stuck.append(self._process)
         self._process = self._socket = None
+        self._over.set()
 
     def _ask(self, request: dict[str, Any], wanted: int, read: Callable[[Any], Answer]) -> list[Answer]:
         if self._killed:
@@ -170,7 +191,7 @@ class Worker:
         seconds, threads = self._settings.file_seconds, self._settings.threads or os.cpu_count() or 1
         silence = seconds * WALL_FACTOR
         # Other threads' work counts too, so a file gets what all of them could have taken.
-        return Limits(seconds * threads, min(silence, READ_SECONDS) if doing == "digest" else silence)
+        return Limits(seconds * threads, min(silence, READ_SECONDS) if doing in READING else silence)
 
     def _check_time(self, in_hand: dict[int, Begun], started: float, limits: Limits) -> None:
         now = Begun(time.monotonic(), self._cpu_seconds())
@@ -214,16 +235,15 @@ class Worker:
         )
         # A few numerical libraries start a thread for each core at import, each with its own heap.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-            env=environment,
-            start_new_session=True,
-        )
+        self._over = threading.Event()
+        self._process = _begun(words, theirs.fileno(), environment, self._over)
         theirs.close()
         self._socket, self._reader, self._seen = ours, FrameReader(FRAME_LIMIT), Begun(time.monotonic(), 0.0)
         return ours
+
+    def _anew_if_ended(self) -> None:
+        if self._ended():
+            self._post_mortem(ConnectionError("it ended while it was idle"))  # no file's fault: begin another
 
     def _ended(self) -> bool:
         """Whether the process went while it had nothing to do: it speaks only when it is asked."""
@@ -257,6 +277,33 @@ def overdue(since: Begun, now: Begun, worked: float, limits: Limits) -> bool:
     return now.cpu - since.cpu > limits.cpu or silent > limits.silence
 
 
+def _begun(
+    words: Sequence[str], descriptor: int, environment: dict[str, str], over: threading.Event
+) -> subprocess.Popen[bytes]:
+    """A process that keeps *descriptor*, begun by a thread that stays until *over*: the kernel ends a worker with the
+    thread that began it (PR_SET_PDEATHSIG), and one that answers a request is gone before the next request comes.
+    """
+    begun = Future[subprocess.Popen[bytes]]()
+
+    def keep() -> None:
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(descriptor,),
+                env=environment,
+                start_new_session=True,
+            )
+        except BaseException as error:  # noqa: BLE001 - the caller's to handle
+            begun.set_exception(error)
+        else:
+            begun.set_result(process)
+            over.wait()
+
+    threading.Thread(target=keep, name="keeper", daemon=True).start()
+    return begun.result()
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End the process and whatever it began. It leads a group of its own; until it is reaped nobody else can."""
     if process.returncode is None:
@@ -269,8 +316,29 @@ def _digested(out: Any) -> Digested:
         return Gone
     if isinstance(out, dict):
         return Skipped(*out["skip"]) if "skip" in out else Moving(Stat(*out["moving"]))
-    file_key, essence_key, stat = out
-    return Digest(file_key, essence_key, Stat(*stat))
+    file_key, essence_key, stat, said = out
+    return Digest(file_key, essence_key, Stat(*stat), _facts(said))
+
+
+def _facts(said: list[Any]) -> Facts:
+    """Facts of the kinds that they have to be of. Raises ValueError for others: SQLite would keep anything."""
+    given = (tuple(value) if isinstance(value, list) else value for value in said)
+    facts = Facts._make(given)
+    for name, value in facts._asdict().items():
+        default = Facts._field_defaults[name]
+        if isinstance(default, tuple):
+            good = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+        elif isinstance(default, str):
+            good = isinstance(value, str)
+        else:
+            good = value is None or (isinstance(value, (int, float)) and math.isfinite(value))
+        if not good:
+            raise ValueError(f"{name} cannot be {value!r:.40}")
+    return facts
+
+
+def _drawn(out: Any) -> bytes | Skipped:
+    return Skipped(*out["skip"]) if isinstance(out, dict) else bytes(out)
 
 
 def _encoded(out: Any, models: Sequence[Model]) -> Encoded | Skipped:

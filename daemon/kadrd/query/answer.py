@@ -1,92 +1,98 @@
-"""THE PATH OF A QUERY. The spine names steps and computes nothing; it never waits for indexing."""
+"""THE PATH OF A QUERY. The spine names steps and computes nothing; it never waits for indexing.
+
+parse      what was typed: operands that rank, and filters on files
+pictures   the vectors of pictures that the question names
+meaning    the operands as one vector
+plan       the nearest pictures of those that the filters let through
+wording    files whose own words match
+scores     what each is worth, and whether anything is close at all
+fuse       both in one order
+rank       files as hits, in the order and the groups that were asked for
+"""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-from kadr.protocol.errors import ModelFailed
-from kadr.protocol.messages import Hit
-from kadrd.embed.errors import EncodeError, ModelError
-from kadrd.embed.models import Model
-from kadrd.embed.runtime import Encoder
-from kadrd.query.parse import parse
-from kadrd.query.rank import rank
-from kadrd.store.reader import Reader, Shown
-from kadrd.store.shards import Index
-from kadrd.values import Near, Vector
+from kadr.protocol.messages import DEFAULT_LIMIT, Hit
+from kadrd.query import group, rank
+from kadrd.query.asking import Asked, Asks
+from kadrd.query.candidates import Candidates, Question
+from kadrd.query.filters import condition
+from kadrd.query.meaning import known, meaning
+from kadrd.query.rank import Ranked
+from kadrd.query.stages import Stages
+from kadrd.store.selection import Selection
+from kadrd.values import Vector
 
-WORDS_KEPT = 512
-# Pictures whose files are gone still sit in the index for a while, so a few more are asked for than wanted.
-SPARE = 16
-WIDEN = 4
+PAGE = 500
+EVERYTHING = 2**31
 
 
-@dataclass(frozen=True)
-class Serving:
-    """The model that answers, with its index; replaced as one when the model changes."""
+class Wanting(NamedTuple):
+    """The question names pictures that are not in the index: it can be answered once they have vectors."""
 
-    model: Model
-    model_id: int
-    index: Index
-    words: Words
+    pictures: tuple[bytes, ...]
 
 
-def answer(text: str, limit: int, min_score: float | None, serving: Serving, reader: Reader) -> list[Hit]:
-    """The files that show what *text* says, best first. Raises EmptyQuery or ModelFailed."""
-    query = parse(text)
-    vector = serving.words.vector(query.words)
-    near, files = search(vector, limit, serving.index, reader)
-    return rank(near, files, limit, min_score)
+class Answer(NamedTuple):
+    """Hits in their order, some at a time, and what is to be said of them."""
+
+    pages: Iterator[list[Hit]]
+    several: bool
+    """whether there is more than one page"""
+    about: dict[str, Any]
 
 
-def similar(
-    vector: Vector, limit: int, min_score: float | None, serving: Serving, reader: Reader
-) -> list[Hit]:
-    """The files that look like the picture with this vector, best first."""
-    near, files = search(vector, limit, serving.index, reader)
-    return rank(near, files, limit, min_score)
+def answer(asked: Asked, vectors: Mapping[bytes, Vector], asks: Asks) -> Answer | Wanting:
+    """The files that *asked* wants; *vectors* are those of pictures that are not in the index. Raises KadrErrors."""
+    stages = Stages()
+    with stages("parse"):
+        query = asks.understood(asked)
+        selection = Selection(asks.reader, *condition(query.filters))
+    if not query.operands:
+        return _listed(asked, selection, asks, stages)
+    with stages("pictures"):
+        pictures = known(query.operands, vectors, asks.reader, asks.serving.model_id)
+    if missing := tuple(path for path, vector in pictures.items() if vector is None):
+        return Wanting(missing)
+    with stages("meaning"):
+        vector = meaning(query.operands, asks.serving.words, pictures)
+    question = Question(query, vector, asked.limit or DEFAULT_LIMIT, asked.by)
+    return _ranked(asked, question, selection, asks, stages)
 
 
-def search(
-    vector: Vector, limit: int, index: Index, reader: Reader
-) -> tuple[list[Near], dict[int, list[Shown]]]:
-    """The nearest pictures that show in at least *limit* files, or all that there are, with their files."""
-    wanted = limit + SPARE
-    while True:
-        near = index.search(vector, wanted)
-        files = reader.files_of(picture.picture_id for picture in near)
-        if sum(map(len, files.values())) >= limit or len(near) < wanted:
-            return near, files
-        wanted *= WIDEN
+def _ranked(asked: Asked, question: Question, selection: Selection, asks: Asks, stages: Stages) -> Answer:
+    """The best files by meaning, by words, or by both."""
+    found = Candidates(question, selection, asks.serving, stages)
+    best = found.ranked()
+    close = asked.min_score is not None or found.close(best)
+    kept = [one for one in best if close and one.score >= (asked.min_score or 0)][: question.limit]
+    ordered = kept if asked.sort == "score" else sorted(kept, key=rank.SORTED[asked.sort])
+    about = {"close": close, "best": round(best[0].score, 4) if best else 0.0}
+    plan = found.plan | {"stages_ms": stages.ms} if asked.explain else {}
+    return Answer(iter([_hits(asked, ordered, selection, asks)]), False, about | {"plan": plan})
 
 
-class Words:
-    """The text tower with a memory for what was asked before. Thread-safe."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Vector] = OrderedDict()
-
-    def vector(self, words: str) -> Vector:
-        """The unit vector of *words*. Raises ModelFailed."""
-        with self._lock:
-            if words in self._kept:
-                self._kept.move_to_end(words)
-                return self._kept[words]
-        vector: Vector = _told(lambda: self._encoder.words([words])[0])
-        with self._lock:
-            self._kept[words] = vector
-            if len(self._kept) > WORDS_KEPT:
-                self._kept.popitem(last=False)
-        return vector
+def _listed(asked: Asked, selection: Selection, asks: Asks, stages: Stages) -> Answer:
+    """Every file that the filters let through: newest first, or by name."""
+    with stages("list"):
+        files = selection.listed("name" if asked.sort == "name" else "date", asked.limit or EVERYTHING)
+    plan = {"way": "filters alone", "matches": len(files), "stages_ms": stages.ms}
+    about = {"close": True, "best": 0.0, "plan": plan if asked.explain else {}}
+    size = PAGE if asked.group in ("", "day") else max(len(files), 1)  # days follow each other anyway
+    chunks = (files[first : first + size] for first in range(0, len(files), size))
+    pages = (_page(asked, chunk, selection, asks) for chunk in chunks)
+    return Answer(pages, len(files) > size, about)
 
 
-def _told(encode: Callable[[], Vector]) -> Vector:
-    try:
-        return encode()
-    except (EncodeError, ModelError) as error:
-        raise ModelFailed(why=error.sentence.rstrip("."), act=error.act) from error
+def _page(asked: Asked, file_ids: list[int], selection: Selection, asks: Asks) -> list[Hit]:
+    return _hits(asked, [Ranked(file, 0.0, {}) for file in selection.of_files(file_ids)], selection, asks)
+
+
+def _hits(asked: Asked, ranked: list[Ranked], selection: Selection, asks: Asks) -> list[Hit]:
+    groups = group.groups(ranked, asked.group, asks.serving.index)
+    ordered = rank.together(ranked, groups) if groups else ranked
+    labels = selection.labels(one.file.file_id for one in ordered)
+    return rank.hits(ordered, labels, groups, explain=asked.explain)

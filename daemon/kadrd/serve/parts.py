@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kadr.protocol.paths import Paths
 from kadrd.config import Config
@@ -13,10 +13,12 @@ from kadrd.embed.models import Model
 from kadrd.ingest.loop import Ingest
 from kadrd.ingest.watch import Watcher
 from kadrd.ingest.workers import Worker, WorkerLost
-from kadrd.query.answer import Serving
+from kadrd.places import Places
+from kadrd.query.asking import Asks, Serving
 from kadrd.serve.pool import Aside, Pool
 from kadrd.store.reader import Reader
 from kadrd.store.salvage import Salvaged
+from kadrd.store.searches import Searches
 from kadrd.values import Digest, Skipped, Vector
 
 # Two searches use both cores of a small machine; more only wait in another place.
@@ -32,7 +34,7 @@ class Parts:
 
     def __init__(
         self, *, paths: Paths, config: Config, reader: Reader, ingest: Ingest, watcher: Watcher, serving: Serving,
-        worker: Worker, stop: Callable[[], None],
+        worker: Worker, places: Places, searches: Searches, stop: Callable[[], None],
     ) -> None:  # fmt: skip
         self.paths, self.config, self.reader, self.ingest, self.watcher = (
             paths,
@@ -41,7 +43,7 @@ class Parts:
             ingest,
             watcher,
         )
-        self.serving = serving
+        self.serving, self.places, self.searches = serving, places, searches
         self.stop = stop
         self.instance = str(uuid.uuid4())
         self.started = time.monotonic()
@@ -56,6 +58,11 @@ class Parts:
         self.disks = Aside(DISK_CALLS)
         """For paths that users name: were their disk dead, `aside` would soon be full."""
         self._worker, self._one_at_a_time = worker, threading.Lock()
+
+    @property
+    def asks(self) -> Asks:
+        """Whom a query may ask, with the model that answers now."""
+        return Asks(self.serving, self.reader, self.places, self.searches)
 
     def close(self) -> None:
         self._worker.kill()
@@ -85,3 +92,15 @@ class Parts:
             except WorkerLost as lost:
                 return Skipped("kills-the-decoder", f"Decoding it failed: {lost}.")
         return made if isinstance(made, Skipped) else made.vectors[model.fingerprint]
+
+    def thumbnails(self, paths: Sequence[bytes], side: int, form: str) -> list[bytes | Skipped]:
+        """The pictures in files, in a root or not, by the same worker. Raises WorkerLost."""
+        with self._one_at_a_time:
+            return self._worker.thumbnails(paths, side, form)
+
+    def sheet(
+        self, tiles: Sequence[bytes | Skipped], captions: Sequence[str], title: str, form: str
+    ) -> bytes:
+        """A contact sheet of thumbnails. Raises WorkerLost."""
+        with self._one_at_a_time:
+            return self._worker.sheet(tiles, captions, title, form)

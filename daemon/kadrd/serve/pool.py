@@ -26,6 +26,7 @@ class Pool:
     def __init__(self, threads: int, room: int) -> None:
         self._turns: Turns[asyncio.Future[None]] = Turns(threads, room)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="search")
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def open(self) -> int:
@@ -43,7 +44,7 @@ class Pool:
             if not turn.done():
                 await turn
         except asyncio.CancelledError:
-            if not self._turns.withdraw(client, turn):
+            if not self._turns.withdraw(client, turn, time.monotonic()):
                 self._end(client)  # it was called in the very moment in which it gave up
             raise
         spent = [0.0]
@@ -60,9 +61,16 @@ class Pool:
         return await asyncio.shield(working)  # given up or not, the thread is taken until it returns
 
     def _start(self) -> None:
-        while (turn := self._turns.next()) is not None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = time.monotonic()
+        while (turn := self._turns.next(now)) is not None:
             if not turn.done():  # else it was given up just now, and its request is about to say so
                 turn.set_result(None)
+        if self._turns.again_at is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._turns.again_at - now, self._start)
 
     def _end(self, client: Client, done: asyncio.Future[_T] | None = None, spent: float = 0.0) -> None:
         if done is not None and not done.cancelled():
@@ -71,6 +79,8 @@ class Pool:
         self._start()
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._threads.shutdown(cancel_futures=True)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kadrd.store import durable, roots_copy, schema
+from kadrd.store.facts import FactsTable
 from kadrd.store.tree import Tree
 from kadrd.store.vectors import packed, proof, unpacked
 from kadrd.values import Digest, Encoded, Skipped, Stat, State, VectorRow, Waiting
@@ -34,6 +35,8 @@ class Known(NamedTuple):
     skipped: Skipped | None
     file_key: bytes | None = None
     """The content's key, when it was taken over from another file."""
+    file_id: int | None = None
+    """That other file: what it says of its picture is taken over too."""
 
 
 def seconds_awake_and_asleep() -> float:
@@ -48,6 +51,8 @@ class Catalogue:
 
     def __init__(self, path: str, clock: Callable[[], float] = seconds_awake_and_asleep) -> None:
         self._path, self._clock = path, clock
+        self.revision = 0
+        """Grows with every change: who follows a search looks at it, from any thread."""
         self._connection = schema.open_for_writing(path)
         try:
             # Concatenated paths come back as TEXT that need not be UTF-8; real text is decoded where it is read.
@@ -55,7 +60,7 @@ class Catalogue:
             self._run = self._connection.execute
             with schema.damage_told(path):
                 self._age_at_start, self._started = self._age_kept(), clock()
-                self.tree = Tree(self._connection, self.age)
+                self.tree, self.facts = Tree(self._connection, self.age), FactsTable(self._connection)
                 self._roots = roots_copy.Kept(path, self.tree, self.setting)
                 self._roots.check(self.transaction)
                 self._prove_vectors()
@@ -74,6 +79,7 @@ class Catalogue:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
+        before = self._connection.total_changes
         self._run("BEGIN IMMEDIATE")
         try:
             yield
@@ -86,6 +92,7 @@ class Catalogue:
                 self._run("ROLLBACK")
             raise
         durable.point("commit-done")
+        self.revision += self._connection.total_changes > before
         if self.tree.roots_changed or self._roots.due:
             self._roots.write()
 
@@ -145,12 +152,13 @@ class Catalogue:
         touches its ctime: then it is read, and known by its content.
         """
         row = self._run(
-            "SELECT other.picture_id, other.reason, other.sentence, other.file_key FROM files AS other "
+            "SELECT other.picture_id, other.reason, other.sentence, other.file_key, other.id FROM files AS other "
             "JOIN folders AS theirs ON theirs.id = other.folder_id, "
             "files AS mine JOIN folders AS ours ON ours.id = mine.folder_id "
             "WHERE mine.id = ? AND theirs.root_id = ours.root_id AND other.id != mine.id "
             "AND other.inode = ? AND other.ctime_ns = ? AND other.size = ? AND other.mtime_ns = ? "
-            "AND other.file_key IS NOT NULL AND other.state IN (1, 2, 3) LIMIT 1",
+            "AND other.file_key IS NOT NULL AND other.state IN (1, 2, 3) AND other.beside = mine.beside "
+            "AND (other.picture_id IS NULL OR EXISTS (SELECT 1 FROM facts WHERE file_id = other.id)) LIMIT 1",
             (
                 waiting.file_id,
                 waiting.stat.inode,
@@ -160,7 +168,7 @@ class Catalogue:
             ),
         ).fetchone()
         known = None if row is None else self._known(row[:3])
-        return known and known._replace(file_key=row[3])
+        return known and known._replace(file_key=row[3], file_id=row[4])
 
     def same_content(self, digest: Digest, decoder: int) -> Known | None:
         """What is known of a content: its picture, or the failure that this decoder version met."""
@@ -250,6 +258,7 @@ class Catalogue:
             "WHERE id = ?",
             (State.FAILED, file_key, skipped.reason, skipped.sentence, file_id),
         )
+        self.facts.forget([file_id])
 
     def remember_failure(self, file_key: bytes, decoder: int, skipped: Skipped) -> None:
         """This content failed with this decoder: no try again until one of them changes."""

@@ -10,7 +10,7 @@ import errno
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kadrd.store import faults, schema
@@ -19,17 +19,7 @@ from kadrd.values import Matrix, Root, Stat, State, Vector
 
 ROWS_A_FETCH = 4096
 CLOSE_SECONDS = 2.0
-_SHOWN = "state IN (0, 1) AND picture_id IS NOT NULL AND online"
 _FILES = "files JOIN folders ON folders.id = folder_id JOIN roots ON roots.id = root_id"
-
-
-class Shown(NamedTuple):
-    """A file that shows a picture."""
-
-    path: bytes
-    picture: str
-    width: int
-    height: int
 
 
 class Counts(NamedTuple):
@@ -86,7 +76,8 @@ class Reader:
                 line.connection.interrupt()
             lines = [line for line in lines if not line.closed()]
 
-    def _ask(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+    def ask(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows at once, so that no transaction stays open. Text comes as bytes. Of store/ alone."""
         line = self._lines.get(threading.current_thread()) or self._opened()
         with line.busy:
             if self._closed:
@@ -110,25 +101,10 @@ class Reader:
 
     # The path of a query
 
-    def files_of(self, picture_ids: Iterable[int]) -> dict[int, list[Shown]]:
-        """The files that show each picture, by path; a picture whose files are all gone or offline is left out."""
-        found: dict[int, list[Shown]] = {}
-        for chunk in _chunks(list(picture_ids), 500):
-            marks = ",".join("?" * len(chunk))
-            for id_, path, key, width, height in self._ask(
-                f"SELECT picture_id, folders.path || '/' || name, essence_key, width, height FROM {_FILES} "
-                f"JOIN pictures ON pictures.id = picture_id WHERE picture_id IN ({marks}) AND {_SHOWN}",
-                chunk,
-            ):
-                found.setdefault(id_, []).append(Shown(path, key.hex(), width, height))
-        for files in found.values():
-            files.sort()
-        return found
-
     def vector_of_file(self, path: bytes, model_id: int) -> Vector | None:
         """The vector of the picture in the file *path*, when it is known."""
         folder, _, name = path.rpartition(b"/")
-        rows = self._ask(
+        rows = self.ask(
             "SELECT vector FROM files JOIN folders ON folders.id = folder_id "
             "JOIN vectors ON vectors.picture_id = files.picture_id "
             "WHERE folders.path = ? AND name = ? AND model_id = ? AND state = 1",
@@ -139,19 +115,19 @@ class Reader:
     # Settings and models
 
     def setting(self, name: str) -> str | None:
-        rows = self._ask("SELECT value FROM settings WHERE name = ?", (name,))
+        rows = self.ask("SELECT value FROM settings WHERE name = ?", (name,))
         return rows[0][0].decode(errors="replace") if rows and isinstance(rows[0][0], bytes) else None
 
     def model_id(self, fingerprint: str) -> int:
         """The model's number; 0 when no vector of it was ever made."""
-        rows = self._ask("SELECT id FROM models WHERE fingerprint = ?", (fingerprint,))
+        rows = self.ask("SELECT id FROM models WHERE fingerprint = ?", (fingerprint,))
         return rows[0][0] if rows else 0
 
     # The index
 
     def last_seq(self, model_id: int) -> int:
         """The sequence number of the model's newest vector; 0 when there is none."""
-        number: int = self._ask("SELECT coalesce(max(seq), 0) FROM vectors WHERE model_id = ?", (model_id,))[
+        number: int = self.ask("SELECT coalesce(max(seq), 0) FROM vectors WHERE model_id = ?", (model_id,))[
             0
         ][0]
         return number
@@ -159,7 +135,7 @@ class Reader:
     def vectors(self, model_id: int, after: int, upto: int) -> Iterator[tuple[list[int], list[int], Matrix]]:
         """(seqs, picture ids, vectors) with after < seq <= upto, in order, some thousands at a time."""
         while True:
-            rows = self._ask(
+            rows = self.ask(
                 "SELECT seq, picture_id, vector FROM vectors WHERE model_id = ? AND seq > ? AND seq <= ? "
                 "ORDER BY seq LIMIT ?",
                 (model_id, after, upto, ROWS_A_FETCH),
@@ -172,17 +148,17 @@ class Reader:
     def count_vectors(self, model_id: int, after: int = 0, upto: int = 2**62) -> int:
         """How many vectors of the model have a sequence number in (after, upto]."""
         sql = "SELECT count(*) FROM vectors WHERE model_id = ? AND seq > ? AND seq <= ?"
-        number: int = self._ask(sql, (model_id, after, upto))[0][0]
+        number: int = self.ask(sql, (model_id, after, upto))[0][0]
         return number
 
     # Status
 
     def counts(self) -> Counts:
         """Files that are there (missing ones left out), pictures they show, files that wait, files that failed."""
-        files, pending, failures = self._ask(
+        files, pending, failures = self.ask(
             "SELECT count(*), coalesce(sum(state = 0), 0), coalesce(sum(state = 2), 0) FROM files WHERE state != 3"
         )[0]
-        pictures = self._ask(
+        pictures = self.ask(
             "SELECT count(*) FROM pictures WHERE EXISTS (SELECT 1 FROM files WHERE picture_id = pictures.id AND state IN (0, 1))"
         )[0][0]
         return Counts(files, pictures, pending, failures)
@@ -193,12 +169,12 @@ class Reader:
             sql = f"SELECT count(*) FROM {_FILES} WHERE state = 0 AND online"
         else:
             sql = "SELECT count(*) FROM files WHERE state = 0"  # the index alone: asked with every search
-        number: int = self._ask(sql)[0][0]
+        number: int = self.ask(sql)[0][0]
         return number
 
     def failures(self, limit: int) -> list[tuple[bytes, str, str]]:
         """(path, reason, sentence) of files that have no picture."""
-        rows = self._ask(
+        rows = self.ask(
             "SELECT folders.path || '/' || name, reason, sentence FROM files JOIN folders ON folders.id = folder_id "
             "WHERE state = 2 ORDER BY folders.path, name LIMIT ?",
             (limit,),
@@ -210,7 +186,7 @@ class Reader:
 
     def roots(self) -> list[tuple[Root, int]]:
         """What the user asked to watch, each with the number of its files, those on disks inside it too."""
-        rows = self._ask(
+        rows = self.ask(
             "SELECT top.id, top.path, top.system, top.inode, top.online, count(files.id) FROM roots AS top "
             "JOIN roots ON roots.id = top.id OR roots.inside = top.id LEFT JOIN folders ON folders.root_id = roots.id "
             "LEFT JOIN files ON files.folder_id = folders.id AND state != 3 "
@@ -222,13 +198,13 @@ class Reader:
         ]
 
     def offline_roots(self) -> list[bytes]:
-        return [path for (path,) in self._ask("SELECT path FROM roots WHERE NOT online ORDER BY path")]
+        return [path for (path,) in self.ask("SELECT path FROM roots WHERE NOT online ORDER BY path")]
 
     # Verify
 
     def files_under(self, root_id: int) -> dict[bytes, Indexed]:
         """Every file of the root that is not missing, those of disks inside it that are there too."""
-        rows = self._ask(
+        rows = self.ask(
             "SELECT folders.path || '/' || name, state, size, mtime_ns, ctime_ns, files.inode, file_key, essence_key, picture_id "
             f"FROM {_FILES} LEFT JOIN pictures ON pictures.id = picture_id "
             "WHERE (roots.id = ? OR inside = ?) AND online AND state != 3",
@@ -238,7 +214,7 @@ class Reader:
 
     def pictures_without_vector(self, model_id: int) -> list[int]:
         """Pictures shown by a file that lack a vector of the model."""
-        rows = self._ask(
+        rows = self.ask(
             "SELECT id FROM pictures WHERE EXISTS (SELECT 1 FROM files WHERE picture_id = pictures.id AND state = 1) "
             "AND NOT EXISTS (SELECT 1 FROM vectors WHERE model_id = ? AND picture_id = pictures.id)",
             (model_id,),
@@ -247,12 +223,12 @@ class Reader:
 
     def damage(self) -> str:
         """What is wrong with the file as such: SQLite's own check, and values that nobody writes. Empty when all is well."""
-        return faults.found(self._ask)
+        return faults.found(self.ask)
 
     def unproven_vectors(self) -> Iterator[int]:
         """Pictures with a vector whose checksum does not fit: it, its numbers or its picture's row changed on the disk."""
         after = 0
-        while rows := self._ask(
+        while rows := self.ask(
             "SELECT seq, picture_id, fingerprint, essence_key, width, height, format, vector, checksum FROM vectors "
             "JOIN pictures ON pictures.id = picture_id JOIN models ON models.id = model_id "
             "WHERE seq > ? AND checksum IS NOT NULL ORDER BY seq LIMIT ?",
@@ -263,8 +239,3 @@ class Reader:
                 if proof(seq, picture_id, fingerprint.decode(errors="replace"), picture, blob) != checksum:
                     yield picture_id
             after = rows[-1][0]
-
-
-def _chunks(items: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import sqlite3
 from collections.abc import Iterator
+
+from kadrd.store import functions
 
 # The rest of the daemon speaks of the catalogue without importing sqlite3.
 CatalogueError = sqlite3.Error
@@ -21,6 +24,7 @@ Connection = sqlite3.Connection
 SQLITE_VERSION = sqlite3.sqlite_version
 
 APPLICATION_ID = 0x6B616472  # "kadr"
+EARTH_KM = 6371.0088  # mean radius, IUGG
 PAGE_CACHE_KIB = 16 * 1024
 PAGE_SIZE = 4096  # SQLite's default; written down because store/pages.py reads files whose header is damaged
 
@@ -79,6 +83,34 @@ MIGRATIONS = (
     UPDATE files SET missing_since = 0 WHERE missing_since IS NOT NULL;
     UPDATE pictures SET orphaned_at = 0 WHERE orphaned_at IS NOT NULL;
     """,
+    # 3: what files say of their pictures; the service has every file read again for it (ingest/formats.py, FACTS)
+    """
+    ALTER TABLE files ADD COLUMN beside INTEGER NOT NULL DEFAULT 0;  -- which sidecars lie beside it (ingest/scan.py)
+    CREATE TABLE facts (                    -- values.Facts, of each file that shows a picture
+        file_id INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+        name TEXT NOT NULL,                 -- the file's name, folded (store/folding.py)
+        taken INTEGER, taken_offset INTEGER,
+        make TEXT NOT NULL, model TEXT NOT NULL, lens TEXT NOT NULL, software TEXT NOT NULL,
+        camera TEXT NOT NULL,               -- make and model, folded
+        optics TEXT NOT NULL,               -- lens, folded
+        iso INTEGER, aperture REAL, exposure REAL, focal REAL,
+        latitude REAL, longitude REAL, altitude REAL,
+        place_id INTEGER, city TEXT NOT NULL, region TEXT NOT NULL, country TEXT NOT NULL,
+        orientation INTEGER NOT NULL, rating INTEGER,
+        title TEXT NOT NULL, description TEXT NOT NULL);
+    CREATE INDEX facts_taken ON facts (taken) WHERE taken IS NOT NULL;
+    CREATE INDEX facts_position ON facts (latitude, longitude) WHERE latitude IS NOT NULL;
+    CREATE INDEX facts_camera ON facts (camera) WHERE camera != '';
+    CREATE TABLE labels (                   -- words that somebody put on a file
+        file_id INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
+        kind INTEGER NOT NULL,              -- 0 tag (extended attribute), 1 keyword, 2 person
+        label TEXT NOT NULL, folded TEXT NOT NULL,
+        PRIMARY KEY (file_id, kind, label)) WITHOUT ROWID;
+    CREATE INDEX labels_folded ON labels (folded, kind);
+    CREATE VIRTUAL TABLE texts USING fts5 ( -- the words of each file (store/folding.py), rowid is its id
+        name, title, description, labels, place, forms, tokenize = "unicode61 remove_diacritics 0");
+    CREATE TRIGGER facts_forgotten AFTER DELETE ON facts BEGIN DELETE FROM texts WHERE rowid = old.file_id; END;
+    """,
 )
 
 # What a try again may mend: a full disk, another connection, a disk that fails, missing rights.
@@ -133,7 +165,23 @@ def open_for_reading(path: str) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.execute("PRAGMA query_only = ON")
+    connection.create_function("distance_km", 4, distance_km, deterministic=True)
+    functions.register(connection)
     return connection
+
+
+def distance_km(latitude: float, longitude: float, to_latitude: float, to_longitude: float) -> float:
+    """Kilometres over the ground between two positions in degrees, by the haversine formula on a sphere.
+
+    >>> round(distance_km(50.4501, 30.5234, 49.8397, 24.0297))  # Kyiv to Lviv
+    468
+    """
+    north, east = math.radians(to_latitude - latitude), math.radians(to_longitude - longitude)
+    half = (
+        math.sin(north / 2) ** 2
+        + math.cos(math.radians(latitude)) * math.cos(math.radians(to_latitude)) * math.sin(east / 2) ** 2
+    )
+    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
 
 
 def version(path: str) -> int:

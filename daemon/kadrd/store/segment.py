@@ -6,10 +6,18 @@ search has seen: growing makes a new one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kadrd.values import Matrix, Near, Vector, VectorRow
+
+Ids = NDArray[np.int64]
+"""(n,), picture ids."""
+
+# Rows compared at once: 8 MB of 512 numbers, so that choosing some of them copies little.
+ROWS_A_BLOCK = 4096
 
 
 class Segment:
@@ -18,7 +26,7 @@ class Segment:
     def __init__(self, dimension: int, after: int) -> None:
         self.after = after
         self.upto = after
-        self._state: tuple[Matrix, NDArray[np.int64], int] = (
+        self._state: tuple[Matrix, Ids, int] = (
             np.empty((0, dimension), np.float32),
             np.empty(0, np.int64),
             0,
@@ -27,6 +35,12 @@ class Segment:
     @property
     def count(self) -> int:
         return self._state[2]
+
+    @property
+    def ids(self) -> Ids:
+        """In the order in which they came."""
+        _, ids, count = self._state
+        return ids[:count]
 
     def add(self, picture_ids: list[int], rows: Matrix, upto: int) -> None:
         """Append rows whose highest sequence number is *upto*."""
@@ -50,16 +64,47 @@ class Segment:
         vectors, ids, count = self._state
         return nearest(vectors[:count], ids[:count], vector, k)
 
+    def vectors(self, allowed: Ids | None) -> Iterator[tuple[Ids, Matrix]]:
+        """(ids, vectors) of the pictures in *allowed*, which is sorted; of all without it. Some thousands at a time."""
+        vectors, ids, count = self._state
+        return blocks(ids[:count], vectors[:count], allowed)
 
-def nearest(vectors: Matrix, ids: NDArray[np.int64], vector: Vector, k: int) -> list[Near]:
+
+def nearest(vectors: Matrix, ids: Ids, vector: Vector, k: int) -> list[Near]:
     """Exact search: the *k* rows of *vectors* (n, d) with the highest cosine to *vector*, best first."""
+    return exactly([(ids, vectors)], vector, k)
+
+
+def exactly(rows: Iterable[tuple[Ids, Matrix]], vector: Vector, k: int) -> list[Near]:
+    """The *k* nearest of all (ids, vectors) in *rows*, best first. Only the scores are kept of each."""
+    looked_at = [(some, vectors @ vector) for some, vectors in rows]
+    ids = np.concatenate([np.empty(0, np.int64), *(some for some, _ in looked_at)])
+    scores = np.concatenate([np.empty(0, np.float32), *(some for _, some in looked_at)])
     k = min(k, len(ids))
     if k == 0:
         return []
-    scores = vectors @ vector
     best = np.argpartition(-scores, k - 1)[:k]
     best = best[np.argsort(-scores[best], kind="stable")]
-    return [Near(int(ids[i]), float(scores[i])) for i in best]
+    return [Near(id_, score) for id_, score in zip(ids[best].tolist(), scores[best].tolist(), strict=True)]
+
+
+def blocks(ids: Ids, vectors: Matrix, allowed: Ids | None) -> Iterator[tuple[Ids, Matrix]]:
+    """(ids, vectors) of those in *allowed*, which is sorted; of all without it. Copies only what it chooses."""
+    for start in range(0, len(ids), ROWS_A_BLOCK):
+        some, rows = ids[start : start + ROWS_A_BLOCK], vectors[start : start + ROWS_A_BLOCK]
+        if allowed is None:
+            yield some, rows
+        elif (chosen := inside(some, allowed)).any():
+            yield some[chosen], rows[chosen]
+
+
+def inside(ids: Ids, among: Ids) -> NDArray[np.bool_]:
+    """Which of *ids* are in *among*, which is sorted."""
+    if not len(among):
+        return np.zeros(len(ids), np.bool_)
+    at = np.minimum(np.searchsorted(among, ids), len(among) - 1)
+    found: NDArray[np.bool_] = among[at] == ids
+    return found
 
 
 def _grown(array: NDArray, room: int, count: int) -> NDArray:  # type: ignore[type-arg]

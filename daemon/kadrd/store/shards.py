@@ -1,6 +1,7 @@
 """The index of one model: sealed shards, and a segment for what came after them.
 
-`apply(rows)`, `search(vector, k)`, `count`, `checkpoint()`: that is all that the rest knows of it. One thread
+`apply(rows)`, `search(vector, k)`, `search_exactly(vector, k, allowed)`, `vectors_of(pictures)`, `sample(count)`, `count`,
+`checkpoint()`: that is all that the rest knows of it. One thread
 applies and checkpoints; any number search. A search takes the tuple of parts once and so sees one generation,
 whatever is published meanwhile. Nothing that a search sees is ever changed in place, so hnswlib's races between
 adding, resizing, deleting and querying cannot happen.
@@ -9,24 +10,29 @@ adding, resizing, deleting and querying cannot happen.
 from __future__ import annotations
 
 import contextlib
-import heapq
+import itertools
 import logging
+import math
 import os
 import secrets
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from kadrd.store import generation, schema, sealer
 from kadrd.store.generation import Range
 from kadrd.store.reader import Reader
-from kadrd.store.segment import Segment
-from kadrd.store.shard import Damaged, Shard, header_path
-from kadrd.values import Near, Vector, VectorRow
+from kadrd.store.segment import Ids, Segment, exactly
+from kadrd.store.shard import EF_SEARCH, Damaged, Shard, header_path
+from kadrd.values import Matrix, Near, Vector, VectorRow
 
 log = logging.getLogger(__name__)
 
+# Twice a shard's share: a graph is less sure of the last ones that it gives.
+MARGIN, WIDEN = 2, 4
 MERGE_RUN = 4
 # A shard of which less than this part still belongs to a picture is built anew: the rest costs every search.
 LIVE_SHARE = 0.8
@@ -78,7 +84,9 @@ class Index:
     @property
     def damaged(self) -> int:
         """Shards that were found damaged or missing and are searched exactly until they are built again."""
-        return sum(isinstance(part.rows, Segment) and bool(part.rows.count) for part in self._parts[:-1])
+        return sum(
+            isinstance(part.rows, Segment) and bool(part.file and part.rows.count) for part in self._parts
+        )
 
     @property
     def clock(self) -> int:
@@ -92,10 +100,46 @@ class Index:
         return {generation.MANIFEST, *shards, *map(header_path, shards)}
 
     def search(self, vector: Vector, k: int) -> list[Near]:
-        """The *k* nearest pictures, best first."""
-        parts = self._parts
-        found = [near for part in parts for near in part.rows.search(vector, k)]
-        return heapq.nlargest(k, found, key=lambda near: near.score)
+        """The *k* nearest pictures, best first; all of them when there are fewer.
+
+        A shard is asked for its share and a margin, and for more only while its last one could still be among the best.
+        Asked for *k* each, 16 shards would look at 16 times as many.
+        """
+        parts = [part.rows for part in self._parts]
+        total = sum(part.count for part in parts)
+        asked = [_share(part, k, total) for part in parts]
+        found = [part.search(vector, n) for part, n in zip(parts, asked, strict=True)]
+        while True:
+            best = sorted(itertools.chain(*found), key=lambda near: -near.score)[:k]
+            short = [n for n, near in enumerate(found) if asked[n] < k and _hides(near, asked[n], best, k)]
+            if not short:
+                return best
+            for n in short:
+                asked[n] = min(k, WIDEN * asked[n])
+                found[n] = parts[n].search(vector, asked[n])
+
+    def search_exactly(self, vector: Vector, k: int, allowed: Ids | None) -> list[Near]:
+        """The *k* nearest of the pictures in *allowed* (sorted ids; all without it), by looking at each, best first."""
+        return exactly(self._vectors(allowed), vector, k)
+
+    def vectors_of(self, picture_ids: Ids) -> tuple[Ids, Matrix]:
+        """(ids, vectors) of these pictures by id; those that are not in it are left out."""
+        rows = list(self._vectors(np.unique(picture_ids)))
+        ids = np.concatenate([np.empty(0, np.int64), *(some for some, _ in rows)])
+        vectors = np.concatenate(
+            [np.empty((0, self._dimension), np.float32), *(vectors for _, vectors in rows)]
+        )
+        order = np.argsort(ids, kind="stable")
+        return ids[order], vectors[order]
+
+    def sample(self, count: int, seed: int) -> Matrix:
+        """The vectors of *count* pictures drawn from all parts; all when there are fewer. 2,048 take 70 ms."""
+        ids = np.concatenate([part.rows.ids for part in self._parts])
+        chance = np.random.default_rng(seed)
+        return self.vectors_of(chance.choice(ids, min(count, len(ids)), replace=False))[1]
+
+    def _vectors(self, allowed: Ids | None) -> Iterator[tuple[Ids, Matrix]]:
+        return itertools.chain.from_iterable(part.rows.vectors(allowed) for part in self._parts)
 
     # Asked from the ingest thread alone
 
@@ -157,7 +201,19 @@ class Index:
             generation.sweep(self.folder, ranges)
         parts = [Part(r.file, self._shard_or_stand_in(r)) for r in ranges]
         start = ranges[-1].upto if ranges else 0
-        return (*parts, Part("", self._segment(start, 2**62)))
+        return (*parts, *self._never_sealed(start))
+
+    def _never_sealed(self, after: int) -> Iterator[Part]:
+        """The rest, in segments of a shard's size: when the cache was lost it is all there is, and one graph of it would
+        be built in one go, and copied whole by whoever looks at many of its rows.
+        """
+        segment = Segment(self._dimension, after)
+        for seqs, ids, rows in self._reader.vectors(self._model_id, after, 2**62):
+            if segment.count >= self._shard_size:
+                yield Part("", segment)
+                segment = Segment(self._dimension, segment.upto)
+            segment.add(ids, rows, seqs[-1])
+        yield Part("", segment)
 
     def _shard_or_stand_in(self, r: Range) -> Shard | Segment:
         try:
@@ -209,7 +265,9 @@ class Index:
             _check(child)
             sealed = Part(name, Shard(os.path.join(self.folder, name), self._fingerprint, self._dimension))
             parts = self._with(sealed, job)
-            ranges = tuple(Range(p.file, p.rows.after, p.rows.upto) for p in parts[:-1])
+            ranges = tuple(
+                Range(p.file, p.rows.after, p.rows.upto) for p in itertools.takewhile(lambda p: p.file, parts)
+            )
             generation.publish(self.folder, ranges)
         except Exception as error:  # hnswlib's errors are of any kind
             self._rest(error)
@@ -245,6 +303,18 @@ class Index:
         if buffer.rows.after < job.upto:
             buffer = Part("", self._segment(job.upto, 2**62))
         return (*before, sealed, *behind, buffer)
+
+
+def _share(part: Shard | Segment, k: int, total: int) -> int:
+    """How many of the *k* nearest of *total* to ask *part* for at first. A segment looks at every row anyway."""
+    if isinstance(part, Segment):
+        return k
+    return min(k, max(EF_SEARCH, math.ceil(MARGIN * k * part.count / max(total, 1))))
+
+
+def _hides(near: list[Near], asked: int, best: list[Near], k: int) -> bool:
+    """Whether a part that gave *near* when *asked* for so many may hold more that belong to the *best*."""
+    return len(near) == asked and (len(best) < k or near[-1].score > best[-1].score)
 
 
 def _check(child: subprocess.Popen[bytes]) -> None:

@@ -22,6 +22,8 @@ class KnownFile(NamedTuple):
     file_id: int
     stat: Stat
     state: State
+    beside: int = 0
+    """which sidecars lay beside it (ingest/scan.py); 0: none"""
 
 
 class KnownFolder(NamedTuple):
@@ -130,9 +132,9 @@ class Tree:
         if row is None:
             return None
         files = {
-            name: KnownFile(id_, Stat(size, mtime, ctime, inode), State(state))
-            for id_, name, size, mtime, ctime, inode, state in self._run(
-                "SELECT id, name, size, mtime_ns, ctime_ns, inode, state FROM files WHERE folder_id = ?",
+            name: KnownFile(id_, Stat(size, mtime, ctime, inode), State(state), beside)
+            for id_, name, size, mtime, ctime, inode, state, beside in self._run(
+                "SELECT id, name, size, mtime_ns, ctime_ns, inode, state, beside FROM files WHERE folder_id = ?",
                 (row[0],),
             )
         }
@@ -189,6 +191,10 @@ class Tree:
             "missing_since = NULL WHERE id = ?",
             [(*stat, State.PENDING, self.next_ticket(), file_id) for file_id, stat in files],
         )
+
+    def files_beside(self, files: Iterable[tuple[int, int]]) -> None:
+        """The sidecars beside these files are others than before; whether they wait is said elsewhere."""
+        self._run_many("UPDATE files SET beside = ? WHERE id = ?", [(stamp, id_) for id_, stamp in files])
 
     def files_back(self, file_ids: Iterable[int]) -> None:
         """Missing files that are there again, unchanged. Those that had failed get another look."""
@@ -253,6 +259,11 @@ class Tree:
             "WHERE folder_id = (SELECT id FROM folders WHERE path = ?) AND name = ? AND state != 3",
             rows,
         ).rowcount
+
+    def read_all_again(self) -> None:
+        """Every file that shows a picture waits to be read again: something else is wanted of it now."""
+        self._run("UPDATE files SET state = 0, ticket = ticket + ? WHERE state = 1", (self._ticket,))
+        self._ticket *= 2
 
     def retry_unreadable(self) -> None:
         """Give files that the system would not let us read another try: rights and disks change without a trace."""

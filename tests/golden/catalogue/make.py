@@ -11,7 +11,9 @@ import numpy as np
 from kadrd.store import roots_copy
 from kadrd.store.catalogue import Catalogue
 from kadrd.store.schema import MIGRATIONS
-from kadrd.values import Encoded, Skipped, Stat
+from kadrd.values import Encoded, Facts, Place, Skipped, Stat
+
+KYIV = Place(703448, "Kyiv", "Kyiv City", "Ukraine", ("Kyiv", "Київ", "Ukraine"))
 
 
 def main() -> None:
@@ -32,6 +34,11 @@ def main() -> None:
         picture = catalogue.add_picture(b"\x02essence", encoded)
         catalogue.add_vector(model_id, picture, encoded, "f" * 32)
         catalogue.indexed(first, stats[0], picture, b"\x01first")
+        catalogue.facts.put(
+            first,
+            Facts(taken=1717245000, offset=180, make="Canon", keywords=("sea",), people=("Олена",)),
+            KYIV,
+        )
         catalogue.indexed(second, stats[1], picture, b"\x01second")
         catalogue.failed(bad, stats[2], Skipped("damaged", "It is damaged."), b"\x01bad")
         catalogue.remember_failure(b"\x01bad", 1, Skipped("damaged", "It is damaged."))

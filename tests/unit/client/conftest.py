@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import tty
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from kadr import cli
 from kadr.protocol import messages, paths
 from kadr.protocol.errors import KadrError
 from kadr.protocol.frames import REQUEST_LIMIT, FrameReader, encode
-from kadr.protocol.messages import CAPABILITIES, End, Err, Reply, Welcome
+from kadr.protocol.messages import CAPABILITIES, End, Err, Item, Reply, Welcome
 
 HANG_UP = "hang up"
 SILENCE = "silence"
@@ -188,3 +189,52 @@ def spawn():
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def terminal(spawn):
+    """The command with a terminal as its stdout: terminal("cat", TERM="foot") -> exit code, what was shown, stderr."""
+
+    def run(*argv: str, **environ: str) -> Ran:
+        telling = ("TERM", "COLORTERM", "TMUX", "STY", "ZELLIJ", "VTE_VERSION", "WT_SESSION")
+        plain = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in telling
+            and not name.startswith(("TERM_", "LC_T", "KITTY", "WEZ", "KONSOLE", "GHOSTTY"))
+        }
+        ours, theirs = os.openpty()
+        tty.setraw(theirs)  # bytes as they are written
+        process = spawn(*argv, stdout=theirs, env=plain | environ)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux says that nobody writes any more
+            while data := os.read(ours, 65536):
+                shown += data
+        os.close(ours)
+        _, err = process.communicate(timeout=30)
+        return Ran(process.returncode, shown, err.decode())
+
+    return run
+
+
+@pytest.fixture
+def hit():
+    """One row of an answer: hit(b"/p/a.jpg", 0.5, taken="2024-06-01T12:00:00")."""
+
+    def row(path: bytes, score: float = 0.25, **facts: Any) -> dict[str, Any]:
+        return {"path": path, "score": score, "picture": "ab12", "width": 640, "height": 480, **facts}
+
+    return row
+
+
+@pytest.fixture
+def answered(daemon: ScriptedDaemon, hit: Any):
+    """answered("search", b"/p/a.jpg", ...): the daemon finds these files, the first one the best."""
+
+    def found(op: str, *paths: bytes, **about: Any) -> ScriptedDaemon:
+        rows = [hit(path, 0.9 - number / 100) for number, path in enumerate(paths)]
+        daemon.replace(op, Item(rows), End({"count": len(rows), "complete": True, **about}))
+        return daemon
+
+    return found

@@ -6,6 +6,7 @@ import pytest
 
 from kadr.arguments import Asked, parse
 from kadr.protocol.errors import Usage
+from kadr.protocol.prefixes import PREFIXES
 from kadr.table import OPTIONS, VERBS
 
 
@@ -33,7 +34,29 @@ from kadr.table import OPTIONS, VERBS
         (["rescan"], Asked("rescan", [], {})),
         (["--version"], Asked("version", [], {"version": True})),
         (["add", "--help"], Asked("add", [], {"help": True})),
-        ([], Asked("search", [], {})),
+        ([], Asked("", [], {})),
+        (["--help"], Asked("", [], {"help": True})),
+        (["search", "--help"], Asked("search", [], {"help": True})),
+        (["-t5", "--top=6", "cat"], Asked("search", ["cat"], {"limit": 6})),
+        (["cat", "--print0"], Asked("search", ["cat"], {"null": True})),
+        (["cat", "--sort", "date"], Asked("search", ["cat"], {"sort": "date"})),
+        (
+            ["-e", "jpg", "-E*.tmp", "cat"],
+            Asked("search", ["cat"], {}, [("extension", "jpg"), ("exclude", "*.tmp")]),
+        ),
+        (
+            ["-fS", "-1M", "--camera=Canon"],
+            Asked("search", [], {"filepath-only": True}, [("size", "-1M"), ("camera", "Canon")]),
+        ),
+        (["beach", "+", "sun", "-", "people"], Asked("search", ["beach", "+", "sun", "-", "people"], {})),
+        (["-a", "sun", "-s", "people"], Asked("search", [], {}, [("add", "sun"), ("subtract", "people")])),
+        (["cat", "--near", "Kyiv"], Asked("search", ["cat"], {}, [("near", "Kyiv")])),
+        (["dups", "--near", "0.9", "--tags", "a"], Asked("dups", [], {"near": 0.9}, [("tag", "a")])),
+        (["cat", "-x", "ls", "-n", "{}"], Asked("search", ["cat"], {"exec": ["ls", "-n", "{}"]})),
+        (["-x", "ls", ";", "cat", "-n5"], Asked("search", ["cat"], {"exec": ["ls"], "limit": 5})),
+        (["--exec-batch=du", "-c", ";", "cat"], Asked("search", ["cat"], {"exec-batch": ["du", "-c"]})),
+        (["-(tag:a OR tag:b)", "cat"], Asked("search", ["-(tag:a OR tag:b)", "cat"], {})),
+        (['-"red car"', "cat"], Asked("search", ['-"red car"', "cat"], {})),
         ([""], Asked("search", [""], {})),
     ],
 )
@@ -49,7 +72,17 @@ def test_what_is_meant(argv, asked):
         (["--verson"], "no option --verson", "Did you mean --version?"),
         (["-zebra"], "no option -zebra", "goes behind --"),
         (["cat", "-n"], "no value", "--limit N"),
-        (["-n", "many", "cat"], "whole number, not 'many'", "--limit 20"),
+        (["-n", "many", "cat"], "whole number above 0, not 'many'", "--limit 20"),
+        (["-n", "0", "cat"], "whole number above 0, not '0'", "--limit 20"),
+        (["cat", "--sort", "size"], "--sort wants score, date or name, not 'size'", "--sort score"),
+        (["cat", "--cmera", "x"], "no option --cmera", "Did you mean --camera?"),
+        (["cat", "--json", "-0"], "--json and --null do not go together", "Leave one of them out"),
+        (["cat", "--follow", "-x", "ls"], "--follow and --exec do not go together", "Leave one"),
+        (["cat", "-x", ";"], "--exec has no value", "--exec CMD..."),
+        (["status", "--camera", "x"], "status has no option --camera", "kadr status --help"),
+        (["similar", "a", "--add", "x"], "similar has no option --add", "kadr similar --help"),
+        (["similar", "--camera", "x"], "similar needs FILE", "kadr similar FILE"),
+        (["save", "x"], "save needs NAME TEXT...", "kadr save NAME TEXT..."),
         (["--min-score", "nan", "cat"], "a number, not 'nan'", "--min-score 0.25"),
         (["--json=yes", "cat"], "takes no value", "Leave =yes out"),
         (["stop", "sign"], "'sign'", 'kadr search "stop sign"'),
@@ -80,7 +113,7 @@ def test_usage_errors_reach_the_user(kadr):
 @pytest.mark.parametrize("timeout", ["0", "-1"])
 def test_no_patience_at_all(daemon, kadr, timeout):
     """A time limit has to be positive."""
-    assert kadr("status", "-t", timeout).code == 2
+    assert kadr("status", "--timeout", timeout).code == 2
 
 
 def test_an_empty_path_is_not_the_current_folder(daemon, kadr):
@@ -97,7 +130,7 @@ def test_nothing_typed_shows_the_help(kadr):
 
 
 def test_the_help_names_everything(kadr):
-    """The help lists every verb, every option and every exit code."""
+    """The help lists every verb, every option and every exit code, on one page."""
     page = kadr("--help").out.decode()
     for verb in VERBS.values():
         assert verb.help in page
@@ -105,6 +138,7 @@ def test_the_help_names_everything(kadr):
         assert f"--{option.name}" in page
     for code in (0, 1, 2, 3, 4, 130):
         assert f"\n  {code} " in page
+    assert len(page.splitlines()) <= 80
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
@@ -113,14 +147,15 @@ def test_every_verb_explains_itself(kadr, verb):
     code, out, _ = kadr(verb.name, "--help")
     page = out.decode()
     assert code == 0
-    shown = {name for name in OPTIONS if f"--{name} " in page}
-    if verb.name == "search":
-        return  # the default verb's help is the whole page
+    shown = {name for name in OPTIONS if f"  --{name} " in page or f", --{name} " in page}
     assert shown == {*verb.options, "help", "version"}
+    assert all((row.example in page) is verb.asks for row in PREFIXES)
 
 
 def test_no_two_options_share_a_letter():
     """Short letters are unique, and every option of a verb exists."""
-    letters = [option.short for option in OPTIONS.values() if option.short]
+    letters = "".join(option.shorts for option in OPTIONS.values())
     assert len(letters) == len(set(letters))
+    names = [name for option in OPTIONS.values() for name in (option.name, *option.also)]
+    assert len(names) == len(set(names))
     assert {name for verb in VERBS.values() for name in verb.options} <= set(OPTIONS)

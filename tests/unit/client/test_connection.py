@@ -103,7 +103,7 @@ def test_the_deadline(daemon, kadr, monkeypatch, seam):
     """A daemon that neither answers nor keeps the deadline is left after a short grace."""
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.01)
     daemon.on("search", seam.SILENCE)
-    code, _, err = kadr("-t", "0.05", "cat")
+    code, _, err = kadr("--timeout", "0.05", "cat")
     assert code == 4
     assert "--timeout" in err
     assert daemon.deadlines[0] == 50

@@ -27,16 +27,18 @@ def test_words_are_one_query(daemon, kadr):
     daemon.on("search", Item([row(b"/p/a.jpg"), row(b"/p/b.jpg")]), Item([row(b"/p/c.jpg")]), end(count=3))
     ran = kadr("red", "bicycle", "in", "snow")
     assert ran == (0, b"/p/a.jpg\n/p/b.jpg\n/p/c.jpg\n", "")
-    assert daemon.requests == [Search("red bicycle in snow")]
+    assert daemon.requests == [Search("red bicycle in snow", cwd=os.getcwdb())]
 
 
 def test_options_reach_the_daemon(daemon, kadr):
-    """Limit, lowest score, sync and time limit travel with the request."""
+    """What is wanted, how it is ordered, sync and time limit travel with the request."""
     daemon.on("search", Item([row(b"/a")]), end())
-    assert kadr("-n", "3", "cat", "--min-score=0.2", "--sync", "-t", "5").code == 0
-    assert daemon.requests == [Search("cat", 3, 0.2, sync=True)]
-    kadr("-t5", "cat")
+    assert kadr("-n", "3", "cat", "--min-score=0.2", "--sync", "--timeout", "5").code == 0
+    assert daemon.requests == [Search("cat", 3, 0.2, sync=True, cwd=os.getcwdb())]
     assert daemon.deadlines[-1] == 5000
+    kadr("-t5", "cat", "--by", "words", "--sort=date", "--group", "day", "--explain")
+    how = {"by": "words", "sort": "date", "group": "day", "explain": True, "cwd": os.getcwdb()}
+    assert daemon.requests[-1] == Search("cat", 5, **how)
 
 
 def test_the_client_says_who_it_is_and_what_it_needs(daemon, kadr):
@@ -54,7 +56,7 @@ def test_a_query_that_equals_a_verb(daemon, kadr):
     daemon.on("search", Item([row(b"/a")]), end())
     kadr("search", "status")
     kadr("--", "status")
-    assert daemon.requests == [Search("status"), Search("status")]
+    assert [request.text for request in daemon.requests] == ["status", "status"]
 
 
 def test_nul_separates(daemon, kadr):
@@ -73,7 +75,9 @@ def test_json_lines(daemon, kadr):
     """--json gives one object a line, and hexadecimal beside a name that is no UTF-8, only there."""
     daemon.on("search", Item([row(b"/p/a.jpg", 0.28312345678), row(ODD)]), end())
     plain, odd = map(json.loads, kadr("--json", "cat").out.splitlines())
-    assert plain == {"path": "/p/a.jpg", "score": 0.283123, "picture": "ab12", "width": 640, "height": 480}
+    facts = {"taken": "", "place": "", "camera": "", "tags": [], "group": "", "why": {}}
+    shown = {"path": "/p/a.jpg", "score": 0.283123, "picture": "ab12", "width": 640, "height": 480}
+    assert plain == shown | facts
     assert odd["path"].encode("utf-8", "surrogateescape") == ODD
     assert bytes.fromhex(odd["path_hex"]) == ODD
 
@@ -87,7 +91,7 @@ def test_a_terminal_sees_scores_and_no_escapes(daemon, spawn):
     os.close(theirs)
     shown = os.read(ours, 4096)
     os.close(ours)
-    assert shown.splitlines() == [b"0.283  /p/a\\x1b[2Jb\\u202egpj.jpg", b"0.100  /p/caf\\xe9.jpg"]
+    assert shown.splitlines() == [b"0.28  /p/a\\x1b[2Jb\\u202egpj.jpg", b"0.10  /p/caf\\xe9.jpg"]
 
 
 def test_waiting_for_sync_is_shown(daemon, spawn):
@@ -155,7 +159,8 @@ def test_similar_sends_an_absolute_path(daemon, kadr, monkeypatch, tmp_path):
     daemon.on("similar", Progress("index", 0, 0), Item([row(b"/a")]), end())
     monkeypatch.chdir(tmp_path)
     assert kadr("similar", os.fsdecode(b"x/../caf\xe9.jpg")).code == 0
-    assert daemon.requests == [Similar(os.fsencode(tmp_path) + b"/caf\xe9.jpg")]
+    here = os.fsencode(tmp_path)
+    assert daemon.requests == [Similar(here + b"/caf\xe9.jpg", cwd=here)]
 
 
 @pytest.mark.parametrize(("error", "code"), [(EmptyQuery(), 2), (ModelFailed(why="it is gone"), 4)])

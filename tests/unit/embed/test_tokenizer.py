@@ -1,7 +1,5 @@
 """Token numbers are open_clip's own."""
 
-# ruff: noqa: RUF001 - strings in many scripts are the point
-
 from pathlib import Path
 
 import numpy as np

@@ -15,19 +15,19 @@ from kadrd.store.tree import KnownFile, KnownFolder
 from kadrd.values import Stat, State
 
 ONE, TWO = Stat(1, 2, 3, 4), Stat(1, 2, 9, 4)
-NOTHING = Diff([], [], [], [], frozenset(), frozenset())
+NOTHING = Diff([], [], [], [], [], frozenset(), frozenset())
 
 
 def known(files=None, folders=()):
     return KnownFolder(1, 1, b"/r", None, True, files or {}, frozenset(folders))
 
 
-def found(files=None, folders=(), *, complete=True):
-    return Listing(files or {}, frozenset(folders), frozenset(), complete)
+def found(files=None, folders=(), *, complete=True, beside=None):
+    return Listing(files or {}, frozenset(folders), frozenset(), complete, beside or {})
 
 
-def file(state=State.INDEXED, stat=ONE):
-    return KnownFile(7, stat, state)
+def file(state=State.INDEXED, stat=ONE, beside=0):
+    return KnownFile(7, stat, state, beside)
 
 
 TABLE = [
@@ -50,6 +50,19 @@ TABLE = [
         known({b"a": file(State.MISSING)}),
         NOTHING._replace(changed=[(7, TWO)]),
     ),
+    (
+        "a sidecar came",
+        found({b"a": ONE}, beside={b"a": 5}),
+        known({b"a": file()}),
+        NOTHING._replace(changed=[(7, ONE)], beside=[(7, 5)]),
+    ),
+    (
+        "a sidecar went",
+        found({b"a": ONE}),
+        known({b"a": file(beside=5)}),
+        NOTHING._replace(changed=[(7, ONE)], beside=[(7, 0)]),
+    ),
+    ("a sidecar as it was", found({b"a": ONE}, beside={b"a": 5}), known({b"a": file(beside=5)}), NOTHING),
     ("gone", found(), known({b"a": file()}), NOTHING._replace(gone=[7])),
     ("gone before", found(), known({b"a": file(State.MISSING)}), NOTHING),
     ("not readable", found(complete=False), known({b"a": file()}, [b"f"]), NOTHING),
@@ -64,6 +77,22 @@ TABLE = [
 def test_compare(here, before, diff):
     """What changed follows from what is there and what was known, and from nothing else."""
     assert scan.compare(here, before) == diff
+
+
+def test_sidecars_of_both_kinds(tmp_path):
+    """What lies beside a picture under its whole name or its stem is its sidecar, and each change of one shows."""
+    for name in ("a.jpg", "b.jpg", "c.jpg", "a.jpg.xmp", "b.XMP", "notes.xmp"):
+        (tmp_path / name).write_text(name)
+
+    def stamps():
+        return dict(scan.listing(bytes(tmp_path), Scan(), frozenset()).beside)
+
+    before = stamps()
+    assert set(before) == {b"a.jpg", b"b.jpg"}
+    (tmp_path / "a.jpg.xmp").write_text("another")
+    (tmp_path / "b.XMP").unlink()
+    assert set(stamps()) == {b"a.jpg"}
+    assert stamps()[b"a.jpg"] != before[b"a.jpg"]
 
 
 def test_every_part_of_the_stat_counts():

@@ -21,7 +21,7 @@ def corpus(folder: Path, *rows: str) -> Path:
 
 def test_a_row_becomes_an_example(tmp_path):
     """Path, source, label and captions by language come back; empty cells are left out."""
-    folder = corpus(tmp_path, "ant/1.jpg\tmade\tcaltech:ant\tan ant|a small ant\t\tмураха")  # noqa: RUF001
+    folder = corpus(tmp_path, "ant/1.jpg\tmade\tcaltech:ant\tan ant|a small ant\t\tмураха")
     [found] = read_corpus([folder], Reserved())
     captions = {"en": ("an ant", "a small ant"), "uk": ("мураха",)}
     assert found == Example(folder / "ant" / "1.jpg", "made", "caltech:ant", captions)

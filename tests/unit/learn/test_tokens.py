@@ -28,7 +28,7 @@ def test_a_long_text_is_cut_and_keeps_its_end(tokenizer):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Ёль", "ель"), ("М\u2019яч", "м'яч"), ("A  DOG!", "a dog"), ("dog-a", "dog a")],  # noqa: RUF001
+    [("Ёль", "ель"), ("М\u2019яч", "м'яч"), ("A  DOG!", "a dog"), ("dog-a", "dog a")],
 )
 def test_what_people_type_in_several_ways_is_one_row(tokenizer, one, other):
     """Case, the letter ё, apostrophes, spaces and punctuation make no difference."""

@@ -16,7 +16,7 @@ import pytest
 from kadrd.store import roots_copy, salvage, schema
 from kadrd.store.catalogue import Catalogue
 from kadrd.store.reader import Reader
-from kadrd.values import Digest, Encoded, Skipped, Stat, State
+from kadrd.values import Digest, Encoded, Facts, Skipped, Stat, State
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "catalogue"
 STAT = Stat(1, 2, 3, 4)
@@ -96,7 +96,7 @@ def test_all_or_nothing(catalogue, reader, folder):
 def test_readers_cannot_write(catalogue, reader):
     """A reader's connection refuses every change."""
     with pytest.raises(sqlite3.OperationalError):
-        reader._ask("DELETE FROM settings")
+        reader.ask("DELETE FROM settings")
 
 
 def test_path_with_signs(tmp_path):
@@ -107,17 +107,23 @@ def test_path_with_signs(tmp_path):
 
 
 def test_same_file_is_known_by_its_stat(catalogue, folder):
-    """A file with the inode, size and both times of a known one shows its picture; one that differs does not."""
+    """A file with the inode, size, both times and sidecars of a known one shows its picture; one that differs does not."""
     with catalogue.transaction():
-        old, same, other = catalogue.tree.add_files(
-            folder.id, [(b"old", STAT), (b"same", STAT), (b"other", STAT._replace(ctime_ns=9))]
+        old, same, other, beside = catalogue.tree.add_files(
+            folder.id,
+            [(b"old", STAT), (b"same", STAT), (b"other", STAT._replace(ctime_ns=9)), (b"beside", STAT)],
         )
+        catalogue.tree.files_beside([(beside, 5)])
         picture = catalogue.add_picture(b"e", encoded())
         catalogue.indexed(old, STAT, picture, b"k")
     waiting = {w.file_id: w for w in catalogue.tree.waiting(9)}
+    assert catalogue.same_file(waiting[same]) is None  # what it says was never read
     with catalogue.transaction():
-        assert catalogue.same_file(waiting[same]).picture_id == picture
-        assert catalogue.same_file(waiting[other]) is None
+        catalogue.facts.put(old, Facts(), None)
+    known = catalogue.same_file(waiting[same])
+    assert (known.picture_id, known.file_id) == (picture, old)
+    assert catalogue.same_file(waiting[other]) is None
+    assert catalogue.same_file(waiting[beside]) is None
 
 
 def test_same_content(catalogue, folder):
@@ -451,6 +457,6 @@ def test_vectors_of_version_1_are_proven(tmp_path, monkeypatch):
             old.execute("INSERT INTO pictures (essence_key, width, height, format) VALUES (?, 4, 3, 'PNG')", (bytes([n]) * 33,))  # fmt: skip
             old.execute("INSERT INTO vectors (model_id, picture_id, vector) SELECT 1, max(id), ? FROM pictures", (b"\0\x3c" * 4,))  # fmt: skip
     with contextlib.closing(Catalogue(str(path))), contextlib.closing(Reader(str(path))) as reader:
-        assert reader._ask("SELECT count(*), count(checksum) FROM vectors") == [(8, 8)]
+        assert reader.ask("SELECT count(*), count(checksum) FROM vectors") == [(8, 8)]
         assert list(reader.unproven_vectors()) == []
     assert salvage.salvage(str(path), {}, 0).vectors == 7  # the eighth picture's key is one that nobody makes

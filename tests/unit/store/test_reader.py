@@ -43,7 +43,7 @@ class Asking(threading.Thread):
         self.reader.setting("age")
         self.reader._lines[self].connection.set_progress_handler(self.heartbeat, 1000)
         try:
-            self.reader._ask(ENDLESS)
+            self.reader.ask(ENDLESS)
         except sqlite3.Error as error:
             self.error = error
 

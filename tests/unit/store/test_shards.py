@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from kadrd.store import durable, generation
 from kadrd.store.generation import Range
-from kadrd.store.segment import Segment, nearest
+from kadrd.store.segment import ROWS_A_BLOCK, Segment, inside, nearest
+from kadrd.store.shard import Shard, build
 from kadrd.store.shards import MERGE_RUN, Job, plan
 
 
@@ -53,6 +55,63 @@ def test_search_while_it_grows():
     for thread in threads:
         thread.join()
     assert (segment.count, segment.upto, wrong) == (3000, 3000, [])
+
+
+@given(st.lists(st.integers(0, 40)), st.lists(st.integers(0, 40)))
+def test_inside(ids, among):
+    """Which ids are in a sorted list, whatever their order and however few there are."""
+    found = inside(np.array(ids, np.int64), np.unique(np.array(among, np.int64)))
+    assert found.tolist() == [id_ in among for id_ in ids]
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """A shard of 5,000 rows: (shard, ids, rows), the ids in no order."""
+    chance = np.random.default_rng(9)
+    ids, rows = chance.permutation(20_000)[:5000], unit(chance, 5000)
+    path = str(tmp_path / "0-5000.shard")
+    build(path, model="m", after=0, upto=5000, picture_ids=ids.tolist(), vectors=rows, threads=2)
+    return Shard(path, "m", 8), ids, rows
+
+
+@pytest.mark.parametrize("share", [None, 0.0, 0.0002, 0.06, 0.07, 0.9, 1.0])
+def test_rows_of_a_shard(shard, share):
+    """A shard gives the rows it was made of, few of them or many, bit for bit, a few thousand at a time."""
+    sealed, ids, rows = shard
+    wanted = ids if share is None else ids[: round(share * 5000)]
+    chunks = list(sealed.vectors(None if share is None else np.sort(wanted)))
+    assert max((len(some) for some, _ in chunks), default=0) <= ROWS_A_BLOCK
+    found = {
+        id_: row.tobytes()
+        for some, vectors in chunks
+        for id_, row in zip(some.tolist(), vectors, strict=True)
+    }
+    truth = dict(zip(ids.tolist(), rows, strict=True))
+    assert found == {int(id_): truth[id_].tobytes() for id_ in wanted}
+    assert sum(len(some) for some, _ in chunks) == len(found)
+
+
+def test_a_graph_in_pieces(tmp_path, monkeypatch):
+    """Among equal vectors a graph does not reach everything; asked for more than it does, a shard looks at every row."""
+    monkeypatch.setattr("kadrd.store.shard.EXACT_FROM", 1.0)
+    rows = np.repeat(unit(np.random.default_rng(1), 3), 300, axis=0)
+    path = str(tmp_path / "0-900.shard")
+    build(path, model="m", after=0, upto=900, picture_ids=list(range(900)), vectors=rows, threads=1)
+    sealed = Shard(path, "m", 8)
+    with pytest.raises(RuntimeError):
+        sealed._index.knn_query(rows[5], k=850, num_threads=1)
+    found = sealed.search(rows[5], 850)
+    truth = sorted((rows @ rows[5]).tolist(), reverse=True)[:850]
+    assert [n.score for n in found] == pytest.approx(truth, abs=1e-5)
+
+
+def test_many_ask_one_shard(shard):
+    """Threads that ask for few and for many at the same time get what each would get alone."""
+    sealed, _, rows = shard
+    asked = [(rows[number], k) for number in range(40) for k in (1, 10, 96, 200, 1000)]
+    alone = [sealed.search(*one) for one in asked]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda one: sealed.search(*one), asked)) == alone
 
 
 def part(count, after, upto, kind=SimpleNamespace):
