@@ -25,19 +25,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from abusers import LIMIT, TEXTS, Answer, abusers, fuzz, greedy, loris
+from abusers import LIMIT, TEXTS, Answer, abusers, ask_of, fuzz, greedy, loris
 from instance import Instance, instance
 
 from kadr.connection import Connection
 from kadr.protocol import messages
 from kadr.protocol.errors import KadrError
-from kadr.protocol.messages import Item, Search, Status
+from kadr.protocol.messages import Item, Status
 
 PACE_SECONDS = 0.05
 # Every search is exact, so that an answer that differs is wrong and not merely approximate.
 SETTINGS = ("[index]", "seal_at = 100000")
 LORIS, FUZZERS, GREEDY = 100, 8, 64
-SAME_SCORE = 1e-5  # a sum of floats depends on how many rows are multiplied at once
+SAME_SCORE = (
+    2e-4  # cosines come with four digits, and a sum of floats depends on how many rows are multiplied at once
+)
 
 
 def main() -> None:
@@ -234,8 +236,13 @@ def times_of(
 
 
 def rows_of(connection: Connection, text: str) -> Answer:
-    replies = connection.ask(Search(text, LIMIT))
-    return {row["path"]: row["score"] for reply in replies if isinstance(reply, Item) for row in reply.rows}
+    replies = connection.ask(ask_of(text))
+    return {
+        row["path"]: row["why"]["cosine"]
+        for reply in replies
+        if isinstance(reply, Item)
+        for row in reply.rows
+    }
 
 
 def rss(pid: int) -> float:

@@ -39,6 +39,11 @@ Answer = dict[bytes, float]
 """Score by path."""
 
 
+def ask_of(text: str) -> Search:
+    """A question whose rows tell their cosines: a score is measured against the library, which grows meanwhile."""
+    return Search(text, LIMIT, min_score=0, by="meaning", explain=True)
+
+
 @contextlib.contextmanager
 def abusers(jobs: list[tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterator[Any]:
     """Each job in a process of its own, until the block ends."""
@@ -220,13 +225,13 @@ class Greedy:
         self._id += 1
         self.again_at = 0.0
         self._rows = {}
-        self.socket.sendall(encode(messages.request(self._id, Search(TEXTS[self._text], LIMIT))))
+        self.socket.sendall(encode(messages.request(self._id, ask_of(TEXTS[self._text]))))
 
     def read(self) -> None:
         self._frames.feed(self.socket.recv(1 << 18))
         while (message := self._frames.next()) is not None:
             if message["k"] == "item":
-                self._rows |= {row["path"]: row["score"] for row in message["rows"]}
+                self._rows |= {row["path"]: row["why"]["cosine"] for row in message["rows"]}
             elif message["k"] == "err":
                 self.errors[message["code"]] += 1
                 self.again_at = time.monotonic() + message.get("retry_ms", 500) / 1000

@@ -89,7 +89,7 @@ class Search(NamedTuple):
     explain: bool = False
     """say in `why` of each hit and in `plan` of the end how they came about"""
     follow: bool = False
-    """after the end of the first answer go on, until cancelled: an item for what comes and what goes"""
+    """after the first answer, whose end a Progress of the stage `follow` tells, go on until cancelled: an item for what comes and goes"""
     cwd: bytes = b""
     """the folder that relative paths in `text` start from"""
 

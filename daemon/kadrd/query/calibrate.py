@@ -95,7 +95,8 @@ class Background:
 
     def alike(self, cosines: Scores) -> Scores:
         """The scores of pictures with these *cosines* to a picture: 1 is the same, 0 as unlike as two of the library mostly are."""
-        return np.clip((cosines - self.likeness) / (1 - self.likeness), 0, 1)
+        alike: Scores = np.clip((cosines - self.likeness) / (1 - self.likeness), 0, 1)
+        return alike
 
     def _lean(self, own: Scores) -> float:
         """The skewness of the question's cosines, less what each picture has for any phrase."""
@@ -155,4 +156,5 @@ def _from_0_to_1(above: Scores, scale: Scale) -> Scores:
     """A logistic curve through CLOSE and USUAL."""
     steep = 2 * np.log(USUAL / CLOSE) / (scale.usual - scale.close)
     middle = (scale.usual + scale.close) / 2
-    return 1 / (1 + np.exp(np.clip(-steep * (above - middle), -80, 80)))
+    scores: Scores = 1 / (1 + np.exp(np.clip(-steep * (above - middle), -80, 80)))
+    return scores

@@ -63,12 +63,11 @@ class Candidates:
             for id_, file in self._files.items()
             if file.picture_id in self._cosines
         ]
-        order = fuse.fuse(meant, list(matched.items()), self._question.by)
         return [
-            Ranked(self._files[id_], score, self._why(self._files[id_], matched))
-            for id_, score in order
-            if id_ in self._files
-        ]  # fmt: skip
+            Ranked(file, self._scores[file.picture_id], self._why(file, matched))
+            for id_ in fuse.fuse(meant, list(matched.items()))
+            if (file := self._files.get(id_)) is not None
+        ]
 
     def close(self, best: list[Ranked]) -> bool:
         """Whether the best answer is one. What is composed, or asked with a picture, is not measured by it."""
@@ -85,7 +84,8 @@ class Candidates:
 
     def _matching(self, depth: int) -> list[tuple[int, int, float]]:
         """(file, picture, how well) of files whose words match."""
-        match = "" if self._question.by == "meaning" else wording.match(self._question.query)
+        expressions = {"meaning": lambda _: "", "words": wording.some, "both": wording.every}
+        match = expressions[self._question.by](self._question.query)
         found = self._selection.worded(match, depth) if match else []
         self.plan["worded"] = len(found)
         return found

@@ -1,18 +1,37 @@
-"""Files whose own words match: titles, descriptions, labels, places, names. Makes the full-text query; ranks by bm25."""
+"""Files whose own words match: titles, descriptions, labels, places, names. Makes the full-text queries; ranks nothing."""
 
 from __future__ import annotations
 
 from kadrd.query.expression import Query
 from kadrd.store import folding
 
+# What stands between the words that mean something, in three languages. A file that shares only these says nothing of the question.
+BETWEEN = frozenset(
+    ["a", "an", "and", "at", "by", "for", "from", "in", "is", "of", "on", "or", "the", "to", "with", "без", "в", "во", "до", "за", "и", "из", "к", "на", "над", "не", "о", "от", "по", "под", "при", "с", "со", "у", "від", "з", "зі", "і", "й", "між", "на", "над", "не", "під", "по", "при", "та", "у"]
+)
 
-def match(query: Query) -> str:
-    """The FTS5 expression for the words of *query*; empty when it has none. A phrase in quotes has to stand in the file.
 
-    >>> match(Query((Operand(1.0, "old dogs"),)))
-    '(("old") OR ("dogs" OR "dog"))'
+def every(query: Query) -> str:
+    """The FTS5 expression for files that hold every word of *query*, in any form; empty when it has none.
+
+    >>> from kadrd.query.expression import Operand
+    >>> every(Query((Operand(1.0, "the old dogs"),)))
+    '("old") AND ("dogs" OR "dog")'
     """
-    phrases = [f'"{" ".join(stems)}"' for phrase in query.phrases if (stems := folding.stems(phrase))]
-    singles = [folding.sought(word) for word in dict.fromkeys(folding.words(query.words))]
-    some = f"({' OR '.join([*phrases, *singles])})" if phrases or singles else ""
-    return f"{' AND '.join(phrases)} AND {some}" if phrases else some
+    return " AND ".join([*_phrases(query), *_singles(query)])
+
+
+def some(query: Query) -> str:
+    """The FTS5 expression for files that hold some word of *query*. A phrase in quotes has to stand in the file all the same."""
+    phrases, singles = _phrases(query), _singles(query)
+    any_word = f"({' OR '.join([*phrases, *singles])})" if phrases or singles else ""
+    return " AND ".join(filter(None, (*phrases, any_word)))
+
+
+def _phrases(query: Query) -> list[str]:
+    return [f'"{" ".join(stems)}"' for phrase in query.phrases if (stems := folding.stems(phrase))]
+
+
+def _singles(query: Query) -> list[str]:
+    words = dict.fromkeys(folding.words(query.words))
+    return [folding.sought(word) for word in words if word not in BETWEEN]

@@ -190,7 +190,7 @@ async def dups(parts: Parts, request: Dups, caller: Caller) -> dict[str, Any]:
         working.add_done_callback(lambda done: done.cancelled() or done.exception())
     for first in range(0, len(rows), ROWS_A_REPLY):
         await caller.say(Item(rows[first : first + ROWS_A_REPLY]))
-    return {"groups": groups, "files": len(rows), **report.freshness(parts)}
+    return {"groups": groups, "files": len(rows)}
 
 
 def _doubles(parts: Parts, request: Dups, tell: Any) -> tuple[int, list[dict[str, Any]]]:
@@ -212,7 +212,7 @@ def _doubles(parts: Parts, request: Dups, tell: Any) -> tuple[int, list[dict[str
 def _rows(selection: Selection, number: int, group: doubles.Group) -> Iterator[dict[str, Any]]:
     for file in selection.of_files(group.files):
         yield {
-            "group": number, "kind": group.kind, "score": round(group.score, 4), "path": file.path,
+            "group": number, "kind": group.kind, "score": round(group.score, 4), "size": file.size, "path": file.path,
             "width": file.width, "height": file.height, "picture": file.picture,
         }  # fmt: skip
 

@@ -40,12 +40,18 @@ _T = TypeVar("_T", bound=Hashable)
 
 
 class Line(IntEnum):
-    """Who goes before whom. Who is on trial goes before who is new, so that few are on trial at a time."""
+    """Who goes before whom. Who is doubtful goes before who is new, so that few are doubtful at a time."""
 
     PAUSES = 0
-    TRIAL = 1
-    NEW = 2
-    HAMMERS = 3
+    DOUBTFUL = 1
+    TRIAL = 2
+    NEW = 3
+    HAMMERS = 4
+
+    @property
+    def hammers(self) -> bool:
+        """Whether who waits here is known to hammer."""
+        return self in (Line.TRIAL, Line.HAMMERS)
 
 
 @dataclass(eq=False)
@@ -69,10 +75,6 @@ class Client:
         """Requests that wait or run."""
         return len(self.waiting) + (self.running is not None)
 
-    @property
-    def hammers(self) -> bool:
-        return self.habit > HAMMERS
-
     def line(self, now: float) -> Line:
         """Where a request belongs that is asked *now*; learns from the pause before it."""
         self.asked += 1
@@ -82,8 +84,9 @@ class Client:
         self.habit += self._learning(share) * (share - self.habit)
         if self.habit <= PAUSES:
             return Line.PAUSES
-        paused = share <= HAMMERS
-        return Line.TRIAL if not self.hammers or paused or self.asked % TRIAL_EVERY == 0 else Line.HAMMERS
+        if self.habit <= HAMMERS:
+            return Line.DOUBTFUL
+        return Line.TRIAL if share <= HAMMERS or self.asked % TRIAL_EVERY == 0 else Line.HAMMERS
 
     def _share(self, now: float) -> float:
         """What part its last request was of the time from its beginning until this one, had it not waited."""
@@ -102,7 +105,6 @@ class _Place:
     client: Client
     what: Hashable
     line: Line
-    hammers: bool
     asked: float
     since: float = 0.0
     """When it came into its line, or began to run."""
@@ -126,9 +128,9 @@ class Turns(Generic[_T]):
         if self._waiting >= self._room:
             return False
         line = client.line(now)
-        client.waiting.append(_Place(client, what, line, client.hammers, now))
+        client.waiting.append(_Place(client, what, line, now))
         self._waiting += 1
-        if not client.hammers:
+        if not line.hammers:
             self._seen = now
         if client.open == 1:
             self._line_up(client, now)
@@ -139,7 +141,7 @@ class Turns(Generic[_T]):
         self.again_at = None
         if self._running >= self._at_once:
             return None
-        first = [place for line in Line if (place := self._first(line)) and self._may(place, now)]
+        first = [place for line in Line if (place := self._first(line)) and self._may(line, now)]
         if not first:
             return None
         oldest = min(first, key=lambda place: place.since)
@@ -156,9 +158,9 @@ class Turns(Generic[_T]):
             queue.popleft()  # it was withdrawn
         return queue[0] if queue else None
 
-    def _may(self, place: _Place, now: float) -> bool:
-        """Whether it may run beside what does."""
-        if not place.hammers:
+    def _may(self, line: Line, now: float) -> bool:
+        """Whether one of *line* may run beside what does."""
+        if not line.hammers:
             return True
         # Two programs at once have no more answers than one, 650 a second beside 700 (2,020 pictures): Python's lock.
         if self._hammering >= max(1, self._at_once - 1):
@@ -175,7 +177,7 @@ class Turns(Generic[_T]):
         client.running, place.since = place, now
         self._waiting -= 1
         self._running += 1
-        self._hammering += place.hammers
+        self._hammering += place.line.hammers
 
     def withdraw(self, client: Client, what: _T, now: float) -> bool:
         """Forget *what* if it still waits; False when it runs already."""
@@ -195,7 +197,7 @@ class Turns(Generic[_T]):
         assert place is not None
         client.answered, client.spent, client.waited = now, spent, max(0.0, now - place.asked - spent)
         self._running -= 1
-        if place.hammers:
+        if place.line.hammers:
             self._hammering -= 1
             self._rested = now + REST * (now - place.since)
         self._line_up(client, now)

@@ -40,6 +40,8 @@ class Shown(NamedTuple):
     height: int
     date: int
     """seconds since 1970: when it was taken, else when the file was changed"""
+    size: int
+    """bytes"""
     taken: int | None
     taken_offset: int | None
     make: str
@@ -58,7 +60,7 @@ class Double(NamedTuple):
 
 
 _COLUMNS = (
-    f"files.id, picture_id, folders.path || '/' || files.name, essence_key, width, height, {_DATE}, taken, taken_offset, "
+    f"files.id, picture_id, folders.path || '/' || files.name, essence_key, width, height, {_DATE}, size, taken, taken_offset, "
     "make, model, city, region, country"
 )
 
@@ -158,8 +160,8 @@ class Selection:
 
 
 def _shown(row: tuple[Any, ...]) -> Shown:
-    file_id, picture_id, path, key, *numbers = row[:9]
-    texts = ["" if text is None else text.decode(errors="replace") for text in row[9:]]
+    file_id, picture_id, path, key, *numbers = row[:10]
+    texts = ["" if text is None else text.decode(errors="replace") for text in row[10:]]
     return Shown._make((file_id, picture_id, path, key.hex(), *numbers, *texts))
 
 

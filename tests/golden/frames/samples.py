@@ -17,20 +17,27 @@ from kadr.protocol.messages import (
     Add,
     Cancel,
     Doctor,
+    Dups,
     End,
     Err,
     Hello,
+    Hit,
     Item,
     Ping,
     Progress,
     Remove,
     Rescan,
     Roots,
+    Save,
+    Saved,
     Search,
+    Sheet,
     Similar,
     Status,
     Stop,
     Sync,
+    Thumbnails,
+    Unsave,
     Verify,
     Welcome,
 )
@@ -43,6 +50,12 @@ _REQUESTS = (
     Status(),
     Search("red bicycle in snow", 20, 0.2, sync=True),
     Similar(ODD),
+    Dups("taken:2024", 0.96),
+    Thumbnails([ODD], 256, "png"),
+    Sheet([ODD], ["0.94  caf\\xe9.jpg"], "red bicycle"),
+    Save("winter", "snow taken:winter"),
+    Saved(),
+    Unsave("winter"),
     Roots(),
     Add(b"/pictures"),
     Remove(b"/pictures"),
@@ -93,6 +106,9 @@ _ENDS: dict[str, dict[str, Any]] = {
     "search": {
         "count": 1,
         "took_ms": 12,
+        "close": True,
+        "best": 0.9375,
+        "plan": {"way": "graph", "matches": None, "stages_ms": {"parse": 0.5}},
         "complete": False,
         "pending": 1240,
         "offline_roots": [b"/media/disk"],
@@ -100,6 +116,12 @@ _ENDS: dict[str, dict[str, Any]] = {
         "clock": "3f0c:812",
         "model": "mini",
     },
+    "dups": {"groups": 1, "files": 2},
+    "thumbnails": {"count": 1, "failures": 0, "took_ms": 40},
+    "sheet": {"count": 1, "failures": 0, "took_ms": 90},
+    "save": {"name": "winter"},
+    "saved": {"searches": [{"name": "winter", "text": "snow taken:winter"}]},
+    "unsave": {"name": "winter", "text": "snow taken:winter"},
     "roots": {"roots": [{"path": b"/pictures", "online": True, "files": 2040}]},
     "add": {"path": b"/pictures", "new": True, "warnings": []},
     "remove": {"path": b"/pictures", "files": 2040},
@@ -122,7 +144,19 @@ _ENDS: dict[str, dict[str, Any]] = {
 def _blank(kind: type[KadrError]) -> KadrError:
     """An error of *kind* whose template needs nothing in particular."""
     return kind(
-        why="why", path="/p", what="it", op="'x'", size=2, limit=1, ours=1, theirs=2, missing="x", socket="/s"
+        why="why",
+        path="/p",
+        what="it",
+        op="'x'",
+        size=2,
+        limit=1,
+        ours=1,
+        theirs=2,
+        missing="x",
+        socket="/s",
+        text="lnes:50mm",
+        column=0,
+        length=9,
     )
 
 
@@ -131,7 +165,22 @@ SAMPLES: dict[str, dict[str, Any]] = {
     **{f"request-{type(value).__name__.lower()}": messages.request(7, value) for value in _REQUESTS},
     "request-with-deadline": messages.request(8, Search("cat"), 2500),
     "reply-item": messages.reply(
-        7, Item([{"path": ODD, "score": 0.28125, "picture": "c0ffee", "width": 4000, "height": 3000}])
+        7,
+        Item(
+            [
+                Hit(
+                    ODD,
+                    0.9375,
+                    "c0ffee",
+                    4000,
+                    3000,
+                    "2024-01-06T15:20:41+02:00",
+                    "Kyiv, Ukraine",
+                    "Canon EOS 5D",
+                    ["sea"],
+                )._asdict()
+            ]
+        ),
     ),
     "reply-progress": messages.reply(7, Progress("index", 1240, 2020, 3)),
     **{f"reply-end-{op}": messages.reply(0 if op == "hello" else 7, End(body)) for op, body in _ENDS.items()},

@@ -39,6 +39,11 @@ from kadr.protocol.messages import (
 EXAMPLES: dict[str, dict[str, object]] = {
     "search": {"text": "cat", "limit": 3, "min_score": 0.5, "sync": True},
     "similar": {"path": b"/a\xff"},
+    "dups": {"text": "ext:jpg", "near": 0.9},
+    "thumbnails": {"paths": [b"/a\xff"], "side": 64, "form": "sixel"},
+    "sheet": {"paths": [b"/a\xff"], "captions": ["a"], "title": "t"},
+    "save": {"name": "n", "text": "t"},
+    "unsave": {"name": "n"},
     "add": {"path": b"/a"},
     "remove": {"path": b"/a"},
     "rescan": {"path": b"/a"},
@@ -74,7 +79,7 @@ def test_hello_survives_the_wire():
 def test_defaults_are_filled_in():
     """What a client leaves out has its documented default."""
     assert read_request({"id": 1, "op": "search", "p": {"text": "cat"}})[1] == Search(
-        "cat", 10, None, sync=False
+        "cat", 0, None, sync=False, by="both", sort="score", group="", explain=False, follow=False, cwd=b""
     )
     assert read_request({"id": 1, "op": "rescan"}) == (1, Rescan(b""), 0)
 
@@ -85,7 +90,7 @@ def test_unknown_keys_are_ignored():
     assert read_request(asked) == (1, Search("cat"), 0)
     told = {"id": 1, "k": "progress", "stage": "scan", "done": 1, "total": 2, "speed": 9}
     assert read_reply(told) == (1, Progress("scan", 1, 2))
-    row = {"path": b"/a", "score": 1, "picture": "x", "width": 1, "height": 2, "camera": "y"}
+    row = {"path": b"/a", "score": 1, "picture": "x", "width": 1, "height": 2, "aura": "y"}
     assert fields(Hit, row) == Hit(b"/a", 1, "x", 1, 2)
 
 

@@ -15,7 +15,7 @@ NUMBERS = itertools.count(1)
 
 def shown(path, **more):
     told = {
-        "date": 0, "taken": None, "taken_offset": None, "make": "", "model": "", "city": "", "region": "", "country": "",
+        "date": 0, "size": 9, "taken": None, "taken_offset": None, "make": "", "model": "", "city": "", "region": "", "country": "",
     } | more  # fmt: skip
     return Shown(next(NUMBERS), 1, path, "k", 4, 3, **told)
 

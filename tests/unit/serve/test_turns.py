@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from kadrd.serve.turns import HAMMERS, PATIENCE, Client, Turns
+from kadrd.serve.turns import AROUND, HAMMERS, PATIENCE, PAUSES, REST, TRIAL_EVERY, Client, Turns
 
 
 def worked(turns, client, what, asked, answered):
     """*client* asked *what* and had its answer."""
     assert turns.ask(client, what, asked)
-    assert turns.next() == what
+    assert turns.next(asked) == what
     turns.done(client, answered, answered - asked)
 
 
@@ -22,32 +22,54 @@ def test_first_come_first_served():
         turns.ask(client, number, float(number) / 100)
     served = []
     for client in clients:
-        served.append(turns.next())
-        turns.done(client, 1.0)
+        served.append(turns.next(0.1))
+        turns.done(client, 0.1)
     assert served == [0, 1, 2]
 
 
-def habitual(turns, client, pause, times=20):
+def habitual(turns, client, pause, times=20, now=0.0):
     """*client* asked some times, with such a pause before each; gives when it had its last answer."""
-    now = 0.0
     for number in range(times):
+        now += AROUND + REST if turns.again_at else 0.0
         worked(turns, client, (id(client), number), now, now + 0.003)
         now += 0.003 + pause
     return now - pause
 
 
+def served(turns, now, count):
+    """The next *count*, each ended in the moment it was begun."""
+    found = []
+    for _ in range(count):
+        what = turns.next(now)
+        found.append(what)
+        if what is not None:
+            turns.done(what[0], now)
+    return found
+
+
 def test_who_paused_goes_before_who_hammers():
     """Who uses to pause goes first, then who is new, then who asks again at once."""
     turns = Turns(1, 9)
-    person, program, new = Client(), Client(), Client()
+    program, person, new = Client(), Client(), Client()
+    now = habitual(turns, program, 0.001)
+    now = habitual(turns, person, 0.1, now=now)
+    program.answered = now
+    assert turns.ask(program, (program, "g"), now + 0.001)
+    assert turns.ask(new, (new, "new"), now + 0.02)
+    assert turns.ask(person, (person, "p"), now + 0.1)
+    assert [what[1] for what in served(turns, now + 0.1, 3)] == ["p", "new", "g"]
+
+
+def test_a_person_goes_before_a_crowd_of_newcomers():
+    """Who is known to pause does not wait behind 64 who come at once, however long before they came."""
+    turns = Turns(1, 99)
+    person = Client()
     now = habitual(turns, person, 0.1)
-    program.answered = habitual(turns, program, 0.001) and now
-    assert turns.ask(program, "g", now + 0.001)
-    assert turns.ask(new, "new", now + 0.02)
-    assert turns.ask(person, "p", now + 0.1)
-    assert [turns.next(), turns.done(person, 1.0), turns.next(), turns.done(new, 1.0), turns.next()][::2] == [
-        "p", "new", "g",
-    ]  # fmt: skip
+    for number in range(64):
+        client = Client()
+        assert turns.ask(client, (client, number), now)
+    assert turns.ask(person, (person, "p"), now + 0.5)
+    assert served(turns, now + 0.5, 1) == [(person, "p")]
 
 
 def test_a_program_that_stumbles():
@@ -55,27 +77,51 @@ def test_a_program_that_stumbles():
     turns = Turns(1, 9)
     person, program = Client(), Client()
     later = habitual(turns, program, 0.001) + 0.05
-    assert program.restless(later) > HAMMERS
-    later = habitual(turns, person, 0.1) + 0.005
-    assert person.restless(later) < HAMMERS
+    program.line(later)
+    assert program.hammers
+    later = habitual(turns, person, 0.1, now=later) + 0.005
+    person.line(later)
+    assert person.habit < HAMMERS
 
 
 def test_nobody_waits_for_ever():
-    """A program is served no later than PATIENCE behind its turn, however many newcomers there are."""
+    """A program is served no later than a turn behind PATIENCE, however many newcomers there are."""
     turns = Turns(1, 10**6)
     program = Client()
-    worked(turns, program, "warm", 0.0, 1.0)
-    assert turns.ask(program, "mine", 1.0)
-    now, newcomers = 1.0, {}
-    while True:
+    now = habitual(turns, program, 0.001)
+    begun, found = now, None
+    assert turns.ask(program, (program, "mine"), now)
+    while found != (program, "mine"):
         now += 0.01
-        newcomers[now] = Client()
-        assert turns.ask(newcomers[now], now, now)
-        served = turns.next()
-        if served == "mine":
-            break
-        turns.done(newcomers[served], now)
-    assert now <= 1.0 + PATIENCE + 0.02
+        new = Client()
+        assert turns.ask(new, (new, now), now)
+        (found,) = served(turns, now, 1)
+        assert now <= begun + PATIENCE + 0.05
+
+
+def test_programs_rest_while_somebody_is_around():
+    """Beside a person a program rests after each request, for as long as that took; alone it has everything."""
+    turns = Turns(1, 9)
+    program, person = Client(), Client()
+    now = habitual(turns, program, 0.001)
+    assert turns.again_at is None  # alone it never waited
+    habitual(turns, person, 0.1, now=now)
+    now += 20 * 0.103
+    assert turns.ask(program, "a", now)
+    assert turns.next(now) == "a"
+    turns.done(program, now + 0.004)
+    assert turns.ask(program, "b", now + 0.004)
+    assert turns.next(now + 0.004) is None
+    assert turns.again_at == pytest.approx(now + 0.004 + REST * 0.004)
+    assert turns.next(turns.again_at) == "b"
+
+
+def test_a_fast_asker_at_a_pace_is_told_from_a_program():
+    """A program gets a turn on trial now and then: who asks at a pace that we do not keep would else stay one for ever."""
+    program = Client()
+    habitual(Turns(1, 9), program, 0.001)
+    lines = [program.line(1000.0) for _ in range(TRIAL_EVERY)]
+    assert len(set(lines)) == 2
 
 
 def test_at_most_so_many_run():
@@ -84,27 +130,26 @@ def test_at_most_so_many_run():
     one, other = Client(), Client()
     for number in range(3):
         turns.ask(one, number, 0.0)
-    assert (turns.next(), turns.next()) == (0, None)
+    assert (turns.next(0.0), turns.next(0.0)) == (0, None)
     turns.ask(other, "a", 0.0)
-    assert (turns.next(), turns.next()) == ("a", None)
+    assert (turns.next(0.0), turns.next(0.0)) == ("a", None)
     turns.done(one, 1.0)
-    assert turns.next() == 1
+    assert turns.next(1.0) == 1
 
 
 def test_a_place_stays_free_of_programs():
     """However many programs hammer, one place is left for who comes back from a pause."""
     turns = Turns(2, 9)
-    programs, person = [Client() for _ in range(3)], Client()
-    for program in programs:
-        worked(turns, program, program, 0.0, 0.1)
+    programs, person = [Client(habit=1.0, asked=1) for _ in range(3)], Client()
     for number, program in enumerate(programs):
         assert turns.ask(program, number, 0.1)
-    assert (turns.next(), turns.next()) == (0, None)
+    assert (turns.next(0.1), turns.next(0.1)) == (0, None)
     assert turns.ask(person, "person", 0.2)
-    assert turns.next() == "person"
+    assert turns.next(0.2) == "person"
     turns.done(person, 0.3)
     turns.done(programs[0], 0.3)
-    assert (turns.next(), turns.next()) == (1, None)
+    assert turns.next(0.3 + AROUND + 1) == 1
+    assert turns.next(0.3 + AROUND + 1) is None
 
 
 def test_waiting_for_us_is_no_haste():
@@ -114,10 +159,10 @@ def test_waiting_for_us_is_no_haste():
     now = 0.0
     for number in range(20):
         assert turns.ask(person, number, now)
-        assert turns.next() == number
+        assert turns.next(now) == number
         turns.done(person, now + 5.0, 0.003)
         now += 5.1
-    assert person.restless(now) < 0.25
+    assert person.habit < PAUSES
 
 
 def test_full():
@@ -134,11 +179,11 @@ def test_withdrawn():
     client = Client()
     turns.ask(client, "a", 0.0)
     turns.ask(client, "b", 0.0)
-    assert turns.withdraw(client, "a")
-    assert turns.next() == "b"
-    assert not turns.withdraw(client, "b")
+    assert turns.withdraw(client, "a", 0.0)
+    assert turns.next(0.0) == "b"
+    assert not turns.withdraw(client, "b", 0.0)
     turns.done(client, 1.0)
-    assert (turns.next(), turns.open, client.open) == (None, 0, 0)
+    assert (turns.next(1.0), turns.open, client.open) == (None, 0, 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -153,12 +198,13 @@ def test_whatever_happens(seed):
         if chance.random() < 0.6 and turns.ask(client, what, now):
             waiting[what] = client
             accepted += 1
-        while (started := turns.next()) is not None:
+        while (started := turns.next(now)) is not None:
             running[started] = waiting.pop(started)
-        # No place is free for nothing: who waits has something running, or hammers while enough of those run.
+        # No place is free for nothing: who waits has something running, or hammers while enough of those run or rest.
         idle = [client for client in waiting.values() if not client.running]
-        hammering = sum(client.hammers for client in running.values())
-        assert len(running) == 3 or (hammering == 2 and all(c.waiting[0].hammers for c in idle)) or not idle
+        hammering = sum(client.running.hammers for client in running.values())
+        held = hammering == 2 or turns.again_at is not None
+        assert len(running) == 3 or (held and all(c.waiting[0].hammers for c in idle)) or not idle
         assert len(set(map(id, running.values()))) == len(running)
         if running and chance.random() < 0.5:
             gone = chance.choice(list(running))
@@ -166,7 +212,7 @@ def test_whatever_happens(seed):
             ended.add(gone)
         if waiting and chance.random() < 0.2:
             gone = chance.choice(list(waiting))
-            assert turns.withdraw(waiting.pop(gone), gone)
+            assert turns.withdraw(waiting.pop(gone), gone, now)
             ended.add(gone)
         assert turns.open == len(waiting) + len(running)
     assert accepted == len(ended) + turns.open
