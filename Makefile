@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test chaos test-models lint types check clean
+.PHONY: man demo test chaos test-models lint types check clean
 
 demo: $(VENV)/.daemon
 	@$(BIN)/python bench/demo.py $(if $(PICTURES),--pictures "$(PICTURES)")
@@ -47,6 +47,9 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.models: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --editable '.[dev,models]'
 	@touch $@ $(VENV)/.dev $(VENV)/.daemon
+
+man: $(VENV)/.daemon
+	$(BIN)/kadr manual > kadr.1
 
 clean:
 	rm -rf $(VENV) build dist

@@ -102,7 +102,7 @@ def test_many_at_once_while_indexing(daemon, root, pictures):
 
 def test_search_does_not_wait_for_indexing(daemon, held):
     """While indexing stands still a search is answered at once, and says that it is not complete."""
-    body = daemon.ask(Search("red")).body
+    body = daemon.ask(Search("red", min_score=0)).body
     assert body["count"] == 1
 
 
@@ -315,7 +315,7 @@ def test_client_that_does_not_read(daemon, dial, root, pictures):
             number += 1
             greedy.ask(number, messages.Status())
     for _ in range(20):
-        assert daemon.ask(Search("red")).body["count"] == 1
+        assert daemon.ask(Search("red", min_score=0)).body["count"] == 1
 
 
 def test_129th_connection(daemon, dial):

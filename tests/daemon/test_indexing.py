@@ -21,7 +21,7 @@ def test_answer_says_that_it_is_complete(daemon, root, pictures):
 
     pictures.one(root / "a.jpg")
     daemon.sync()
-    body = daemon.ask(Search("red")).body
+    body = daemon.ask(Search("red", min_score=0)).body
     assert (body["complete"], body["pending"], body["offline_roots"], body["count"]) == (True, 0, [], 1)
 
 
@@ -30,7 +30,7 @@ def test_search_can_sync_by_itself(daemon, root, pictures):
     from kadr.protocol.messages import Search
 
     file = pictures.one(root / "a.jpg")
-    (row,) = daemon.ask(Search("red", sync=True)).rows
+    (row,) = daemon.ask(Search("red", min_score=0, sync=True)).rows
     assert row["path"] == os.fsencode(file)
 
 

@@ -44,12 +44,24 @@ def walked(top):
 
 
 def found(daemon):
-    return sorted(row["path"] for row in daemon.ask(Search("red", ALL)).rows)
+    return sorted(row["path"] for row in daemon.ask(Search("red", ALL, min_score=0)).rows)
 
 
 def printed(daemon, *words):
     """The paths that the client prints, each ended by NUL."""
-    command = [sys.executable, "-m", "kadr", "search", "red", "--null", "--limit", str(ALL), *words]
+    command = [
+        sys.executable,
+        "-m",
+        "kadr",
+        "search",
+        "red",
+        "--null",
+        "--limit",
+        str(ALL),
+        "--min-score",
+        "0",
+        *words,
+    ]
     done = subprocess.run(command, env=daemon.home.environment(), capture_output=True, timeout=45, check=True)
     return sorted(done.stdout.split(b"\0")[:-1])
 

@@ -67,6 +67,6 @@ def test_min_score_and_limit(daemon, root, pictures):
     cut = everything[3]["score"]
     assert daemon.ask(Similar(path, 8, cut)).rows == [row for row in everything if row["score"] >= cut]
     assert daemon.ask(Similar(path, 2)).rows == everything[:2]
-    for limit in (0, -1, 10_001):
+    for limit in (-1, 1_000_001):
         with pytest.raises(errors.BadParameter):
             daemon.ask(Similar(path, limit))

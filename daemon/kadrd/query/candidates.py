@@ -93,7 +93,8 @@ class Candidates:
     def _shown(self) -> dict[int, Shown]:
         """Every candidate by its file."""
         files = self._selection.of_pictures(self._cosines)
-        found = {file.file_id: file for group in files.values() for file in group}
+        by_path = sorted((file for group in files.values() for file in group), key=lambda file: file.path)
+        found = {file.file_id: file for file in by_path}
         more = [file_id for file_id, _, _ in self._worded if file_id not in found]
         return found | {file.file_id: file for file in self._selection.of_files(more)}
 
@@ -108,7 +109,8 @@ class Candidates:
             scores = background.alike(values)
         else:
             scores = background.score(values, self._question.vector, composed=self._question.composed)
-        return dict(zip(pictures, scores.tolist(), strict=True))
+        # As they are shown, so that a score that was read can be asked for.
+        return dict(zip(pictures, np.round(scores.astype(np.float64), 4).tolist(), strict=True))
 
     def _cosines_of(self, pictures: Iterable[int]) -> dict[int, float]:
         ids, vectors = self._serving.index.vectors_of(np.array(sorted(pictures), np.int64))

@@ -16,9 +16,9 @@ WORDS_WEIGHT = 2.0
 
 
 def fuse(meaning: Sequence[tuple[int, float]], words: Sequence[tuple[int, float]]) -> list[int]:
-    """The files of both lists, of (file, how well it fits), best first; ties by file."""
+    """The files of both lists, of (file, how well it fits), best first. Who fits as well as another keeps its place."""
     total: dict[int, float] = {}
     for weight, ranking in ((1.0, meaning), (WORDS_WEIGHT, words)):
-        for rank, (id_, _) in enumerate(sorted(ranking, key=lambda one: (-one[1], one[0])), start=1):
+        for rank, (id_, _) in enumerate(sorted(ranking, key=lambda one: -one[1]), start=1):
             total[id_] = total.get(id_, 0.0) + weight / (K + rank)
-    return sorted(total, key=lambda id_: (-total[id_], id_))
+    return sorted(total, key=lambda id_: -total[id_])

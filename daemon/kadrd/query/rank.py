@@ -40,7 +40,7 @@ def hits(ranked: Iterable[Ranked], labels: Labels, groups: Mapping[int, str], *,
     return [
         Hit(
             path=file.path,
-            score=round(score, 4),
+            score=score,
             picture=file.picture,
             width=file.width,
             height=file.height,

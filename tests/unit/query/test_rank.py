@@ -55,7 +55,7 @@ def test_a_hit_tells_what_is_known():
             (Kind.PERSON, "Олена"),
         ]
     }
-    (hit,) = rank.hits([Ranked(file, 0.123456, {"words": 2})], labels, {file.file_id: "g"}, explain=True)
+    (hit,) = rank.hits([Ranked(file, 0.1235, {"words": 2})], labels, {file.file_id: "g"}, explain=True)
     assert hit.taken == "2024-06-01T12:30:00-01:30"
     assert (hit.place, hit.camera, hit.tags) == ("Kyiv, Ukraine", "NIKON D70", ["sea", "Family"])
     assert (hit.score, hit.group, hit.why) == (0.1235, "g", {"words": 2})
