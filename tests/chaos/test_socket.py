@@ -147,7 +147,7 @@ class Good:
         assert all(self._right.values())
 
     def _rows(self, text):
-        return self._daemon.ask(Search(text, 5)).rows
+        return self._daemon.ask(Search(text, 5, min_score=0)).rows
 
     def asks(self):
         for text, rows in self._right.items():
@@ -204,13 +204,13 @@ def never_reads(daemon):
     client.setblocking(False)
     with contextlib.suppress(BlockingIOError):
         for number in range(1, 2000):
-            client.sendall(encode(messages.request(number, Search("red", 1000))))
+            client.sendall(encode(messages.request(number, Search("red", 1000, min_score=0))))
     return client
 
 
 def half_closed(daemon):
     client = connected(daemon)
-    client.sendall(encode(messages.request(1, Search("red", 1000))))
+    client.sendall(encode(messages.request(1, Search("red", 1000, min_score=0))))
     client.shutdown(socket.SHUT_WR)
     return client
 
@@ -252,7 +252,9 @@ def test_clients_that_die(daemon, good, seed):
     chance = random.Random(seed)
     said = HELLO + b"".join(
         encode(messages.request(number, request))
-        for number, request in enumerate((Search("red", 100), Sync(), Status(), Similar(b"/nowhere")), 1)
+        for number, request in enumerate(
+            (Search("red", 100, min_score=0), Sync(), Status(), Similar(b"/nowhere")), 1
+        )
     )
     with unharmed(daemon):
         for _ in range(200):
