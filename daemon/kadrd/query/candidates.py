@@ -58,20 +58,19 @@ class Candidates:
     def ranked(self) -> list[Ranked]:
         """Every candidate, best first."""
         matched = {file_id: well for file_id, _, well in self._worded}
-        meant = [
-            (id_, self._scores[file.picture_id])
-            for id_, file in self._files.items()
-            if file.picture_id in self._cosines
-        ]
+        meant = [(id_, self._scores[file.picture_id]) for id_, file in self._files.items()]
+        fused = fuse.fuse(
+            meant, list(matched.items()), self._question.by, wording.count(self._question.query)
+        )
         return [
-            Ranked(file, self._scores[file.picture_id], self._why(file, matched))
-            for id_ in fuse.fuse(meant, list(matched.items()))
-            if (file := self._files.get(id_)) is not None
+            Ranked(self._files[id_], round(score, 4), self._why(self._files[id_], matched))
+            for id_, score in fused
+            if id_ in self._files
         ]
 
     def close(self, best: list[Ranked]) -> bool:
         """Whether the best answer is one. What is composed, or asked with a picture, is not measured by it."""
-        measured = not (self._question.picture or self._question.composed or self._worded)
+        measured = not (self._question.picture or self._question.composed)
         return not measured or not best or best[0].score >= CLOSE
 
     def _near(self, depth: int) -> dict[int, float]:
@@ -84,8 +83,7 @@ class Candidates:
 
     def _matching(self, depth: int) -> list[tuple[int, int, float]]:
         """(file, picture, how well) of files whose words match."""
-        expressions = {"meaning": lambda _: "", "words": wording.some, "both": wording.every}
-        match = expressions[self._question.by](self._question.query)
+        match = "" if self._question.by == "meaning" else wording.match(self._question.query)
         found = self._selection.worded(match, depth) if match else []
         self.plan["worded"] = len(found)
         return found

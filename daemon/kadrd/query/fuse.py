@@ -22,7 +22,7 @@ _MOST = 0.9
 def fuse(
     meaning: Sequence[tuple[int, float]], words: Sequence[tuple[int, float]], by: str, asked: int = 1
 ) -> list[tuple[int, float]]:
-    """(file, score) best first, ranked *by* one of `messages.BY`; scores are from 0 to 1.
+    """(file, score) best first, ranked *by* one of `messages.BY`; scores are from 0 to 1. Equal ones keep their order.
 
     *meaning* are (file, score), *words* (file, how well it matches: bm25, higher is better) for a question of *asked* words. With
     "both" it is well to give the meaning of files that words alone found, too.
@@ -32,7 +32,7 @@ def fuse(
     for file, match in well.items():
         scores[file] = 1 - (1 - scores.get(file, 0.0)) * (1 - strength(match, asked))
     # Where a word stands in most files, bm25 is nearly 0 for all that have it, and still tells which match better.
-    return sorted(scores.items(), key=lambda one: (-one[1], -well.get(one[0], 0.0), one[0]))
+    return sorted(scores.items(), key=lambda one: (-one[1], -well.get(one[0], 0.0)))
 
 
 def strength(match: float, asked: int) -> float:

@@ -1,4 +1,4 @@
-"""Files whose own words match: titles, descriptions, labels, places, names. Makes the full-text queries; ranks nothing."""
+"""Files whose own words match: titles, descriptions, labels, places, names. Makes the full-text query; ranks nothing."""
 
 from __future__ import annotations
 
@@ -60,21 +60,22 @@ BETWEEN = frozenset(
 )
 
 
-def every(query: Query) -> str:
-    """The FTS5 expression for files that hold every word of *query*, in any form; empty when it has none.
+def match(query: Query) -> str:
+    """The FTS5 expression for files that hold some word of *query*, in any form; empty when it has none. A phrase in quotes
+    has to stand in the file.
 
     >>> from kadrd.query.expression import Operand
-    >>> every(Query((Operand(1.0, "the old dogs"),)))
-    '("old") AND ("dogs" OR "dog")'
+    >>> match(Query((Operand(1.0, "the old dogs"),)))
+    '(("old") OR ("dogs" OR "dog"))'
     """
-    return " AND ".join([*_phrases(query), *_singles(query)])
-
-
-def some(query: Query) -> str:
-    """The FTS5 expression for files that hold some word of *query*. A phrase in quotes has to stand in the file all the same."""
     phrases, singles = _phrases(query), _singles(query)
     any_word = f"({' OR '.join([*phrases, *singles])})" if phrases or singles else ""
     return " AND ".join(filter(None, (*phrases, any_word)))
+
+
+def count(query: Query) -> int:
+    """How many words of *query* are looked for."""
+    return len(_singles(query))
 
 
 def _phrases(query: Query) -> list[str]:
