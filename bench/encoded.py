@@ -52,7 +52,10 @@ class Towers:
     def pictures(self, files: Sequence[Path]) -> Matrix:
         with ThreadPoolExecutor() as threads:
             return np.concatenate(
-                [self._encoder.pictures(np.stack(list(threads.map(self._pixels, part)))) for part in _batches(files)]
+                [
+                    self._encoder.pictures(np.stack(list(threads.map(self._pixels, part))))
+                    for part in _batches(files)
+                ]
             )
 
     def _pixels(self, file: Path) -> Any:
@@ -66,14 +69,18 @@ class Towers:
         folder = data / "captioned-flickr8k-224"
         with (folder / "captions.jsonl").open(encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
-        return Captioned([row["en"] for row in rows], self.pictures([folder / "images" / row["file"] for row in rows]))
+        return Captioned(
+            [row["en"] for row in rows], self.pictures([folder / "images" / row["file"] for row in rows])
+        )
 
     def labelled(self, data: Path) -> Labelled:
         folder = data / "labelled-caltech101"
         with (folder / "labels.tsv").open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t"))
         names = {language: {row["class"]: row[language] for row in rows} for language in LANGUAGES}
-        return Labelled([row["class"] for row in rows], names, self.pictures([folder / row["file"] for row in rows]))
+        return Labelled(
+            [row["class"] for row in rows], names, self.pictures([folder / row["file"] for row in rows])
+        )
 
 
 def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
