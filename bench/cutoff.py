@@ -38,11 +38,41 @@ from kadrd.values import Matrix
 
 Numbers = NDArray[np.float64]
 SEED, MANY = 1, 500
-ABSTRACT = (
-    "tax law|democracy|honesty|theorem|philosophy|inflation rate|quantum field theory|interest|why|because of|monday|grammar|"
-    "next year|forgiveness|annual report|syntax error|monetary policy|налог|совесть|вчера|уравнение|смысл жизни|справедливость|"
-    "завтра|потому что|грамматика|податок|сумління|учора|рівняння|зміст життя|через те що|граматика"
-).split("|")
+ABSTRACT = [
+    "tax law",
+    "democracy",
+    "honesty",
+    "theorem",
+    "philosophy",
+    "inflation rate",
+    "quantum field theory",
+    "interest",
+    "why",
+    "because of",
+    "monday",
+    "grammar",
+    "next year",
+    "forgiveness",
+    "annual report",
+    "syntax error",
+    "monetary policy",
+    "налог",
+    "совесть",
+    "вчера",
+    "уравнение",
+    "смысл жизни",
+    "справедливость",
+    "завтра",
+    "потому что",
+    "грамматика",
+    "податок",
+    "сумління",
+    "учора",
+    "рівняння",
+    "зміст життя",
+    "через те що",
+    "граматика",
+]
 FEW = 10
 
 

@@ -37,7 +37,7 @@ KYIV, LVIV, SUVA = (50.4501, 30.5234), (49.8397, 24.0297), (-18.1416, 178.4419)
 FOLDERS = (
     "/home/me/Pictures",
     "/home/me/Pictures/Exports",
-    "/home/me/Pictures2",
+    "/home/me/Pictures-old",
     "/home/me/pic/EXPORTS/Ёлка 1",
     "/srv",
 )
@@ -126,7 +126,7 @@ def drawn(seed):
         width, height = draw.choice(((4000, 3000), (3000, 4000), (1080, 1080), (1920, 1080)))
         files.append(
             File(
-                draw.choice(FOLDERS), draw.choice(NAMES).format(n=number), draw.choice((900, 1_000_000, 2_400_000, 2_600_000)),
+                draw.choice(FOLDERS), draw.choice(NAMES).format(n=number), draw.choice((900, 1_000_000, 2_450_000, 2_600_000)),
                 datetime(2024, 6, 15) - timedelta(seconds=draw.randint(0, 900 * 86400)), draw.randint(0, 1), width, height,
                 draw.choice(FORMATS), perhaps(facts, 0.9), perhaps(draw.choice(PLACES)) if position[0] is not None else None,
             )
@@ -252,6 +252,8 @@ FILTERS = (
     about("taken:november..february", lambda f: known(f.taken, lambda t: t.month in (11, 12, 1, 2))),
     about("taken:weekend", lambda f: known(f.taken, lambda t: t.isoweekday() >= 6)),
     about("taken:monday..friday", lambda f: known(f.taken, lambda t: t.isoweekday() < 6)),
+    about("taken:sunday", lambda f: known(f.taken, lambda t: t.isoweekday() == 7)),
+    about("taken:субота", lambda f: known(f.taken, lambda t: t.isoweekday() == 6)),
     about("taken:evening", lambda f: known(f.taken, lambda t: 17 <= t.hour < 22)),
     about("taken:night", lambda f: known(f.taken, lambda t: t.hour >= 22 or t.hour < 5)),
     about('taken:"summer evening 2024"', lambda f: known(f.taken, lambda t: summer(t) and 17 <= t.hour < 22 and t.year == 2024)),
@@ -302,9 +304,9 @@ FILTERS = (
     Asked("size:>2M", lambda f: f.size > 2_000_000),
     Asked("size:+1M", lambda f: f.size >= 1_000_000),
     Asked("size:-1mb", lambda f: f.size <= 1_000_000),
-    Asked("size:2M", lambda f: f.size == 2_400_000),
+    Asked("size:2M", lambda f: f.size == 2_450_000),
     Asked("размер:1k", lambda f: f.size == 900),
-    Asked("size:2400000", lambda f: f.size == 2_400_000),
+    Asked("size:2450000", lambda f: f.size == 2_450_000),
     Asked("width:>=1920", lambda f: f.width >= 1920),
     Asked("height:1080px", lambda f: f.height == 1080),
     Asked("megapixels:12", lambda f: f.width * f.height == 12_000_000),

@@ -117,6 +117,7 @@ def test_phrases(world):
         ('2:"red car"', [(2, "red car")]),
         ("- people camera:canon beach", [(1, "beach"), (-1, "people")]),
         ("- (red car)", [(-1, "red car")]),
+        ("tag:a AND beach", [(1, "beach")]),
         ("./a.jpg", [(1, b"/home/me/Pictures/a.jpg")]),
         ("../a.jpg in snow", [(1, "in snow"), (1, b"/home/me/a.jpg")]),
         ("~/a.jpg + 2:/b/c.png", [(1, b"/home/me/a.jpg"), (2, b"/b/c.png")]),
