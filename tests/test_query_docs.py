@@ -26,7 +26,7 @@ EXAMPLES = re.findall(
 class Somewhere:
     """A place of any name."""
 
-    name, latitude, longitude, kind = "Somewhere", 0.0, 0.0, "city"
+    name, country, latitude, longitude, kind = "Somewhere", "Nowhere", 0.0, 0.0, "city"
 
 
 WORLD = World(

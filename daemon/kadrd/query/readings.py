@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import unquote_to_bytes
 
 from kadr.protocol.prefixes import KILOMETRES, Prefix
@@ -118,11 +118,21 @@ def _near(_of: Prefix, value: str, world: World) -> tuple[Test, ...]:
         if abs(latitude) > 90 or abs(longitude) > 180:
             raise Refused("latitude is from -90 to 90, longitude from -180 to 180")
         return (Within((Circle(latitude, longitude, km or POSITION_KM),)),)
-    spots = world.named(where)[:_MOST_SPOTS]
+    spots = _spots(where, world)[:_MOST_SPOTS]
     if not spots:
         near = world.nearest(where)
         raise Refused(nearest=f"{near},{tail.strip()}" if near and km is not None else near)
     return (Within(tuple(_around(spot, km) for spot in spots)),)
+
+
+def _spots(where: str, world: World) -> Sequence[Spot]:
+    """The places of this name; of `Paris, France` those in the country that the second name means or lies in."""
+    spots = world.named(where)
+    name, comma, second = where.rpartition(",")
+    if spots or not comma:
+        return spots
+    countries = {spot.country for spot in world.named(second.strip())}
+    return [spot for spot in world.named(name.strip()) if spot.country in countries]
 
 
 def _around(spot: Spot, km: float | None) -> Circle:

@@ -15,13 +15,14 @@ class Spot(NamedTuple):
     latitude: float
     longitude: float
     kind: str
+    country: str = "Ukraine"
 
 
 KYIV, LVIV = Spot("Kyiv", 50.4501, 30.5234, "city"), Spot("Lviv", 49.8397, 24.0297, "city")
-UKRAINE, SUVA = Spot("Ukraine", 49.0, 32.0, "country"), Spot("Suva", -18.1416, 178.4419, "city")
+UKRAINE, SUVA = Spot("Ukraine", 49.0, 32.0, "country"), Spot("Suva", -18.1416, 178.4419, "city", "Fiji")
 SPOTS = {
     "kyiv": (KYIV,), "київ": (KYIV,), "києві": (KYIV,), "киев": (KYIV,), "lviv": (LVIV,), "львів": (LVIV,),
-    "ukraine": (UKRAINE,), "україна": (UKRAINE,), "suva": (SUVA,), "both": (KYIV, LVIV), "new york": (LVIV,),
+    "twin": (KYIV, SUVA), "fiji": (SUVA,), "ukraine": (UKRAINE,), "україна": (UKRAINE,), "suva": (SUVA,), "both": (KYIV, LVIV), "new york": (LVIV,),
 }  # fmt: skip
 SAVED = {
     "best": "rating:>=4 -tag:holiday",

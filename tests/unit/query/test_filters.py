@@ -266,6 +266,8 @@ FILTERS = (
     about("near:Kyiv", lambda f: near(f, KYIV, 20)),
     about("біля:києві,500km", lambda f: near(f, KYIV, 500)),
     about("near:both,100km", lambda f: near(f, KYIV, 100) or near(f, LVIV, 100)),
+    about('near:"twin, Fiji,300km"', lambda f: near(f, SUVA, 300)),
+    about('near:"twin, ukraine"', lambda f: near(f, KYIV, 20)),
     about("near:50.4501,30.5234,800m", lambda f: near(f, KYIV, 0.8)),
     about("near:Suva,300km", lambda f: near(f, SUVA, 300)),
     about("near:0,180,150km", lambda f: near(f, (0, 180), 150)),
