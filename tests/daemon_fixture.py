@@ -207,7 +207,8 @@ class Daemon:
         """Its child processes."""
         found: list[int] = []
         for task in Path(f"/proc/{self.pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
+            with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+                found += map(int, (task / "children").read_text().split())
         return found
 
     def worker(self) -> int:
