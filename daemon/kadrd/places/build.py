@@ -16,7 +16,7 @@ from kadrd.places import spelling, table
 from kadrd.places.nearest import Positions, positions
 
 # Raised whenever what is below or what spelling gives changes: an older file is made anew.
-FORMAT = 1
+FORMAT = 2
 CITY, REGION, COUNTRY = 0, 1, 2
 # How a name was found, best first.
 SHOWN, ALSO, DECLINED = 0, 1, 2
@@ -42,7 +42,7 @@ def version(gazetteer: str) -> int:
 
 
 def fill(connection: sqlite3.Connection, gazetteer: str) -> None:
-    """Make the tables in an empty database and fill them out of the file *gazetteer*. Raises sqlite3.Error, and what `table.entries` does."""
+    """Make the tables in an empty database and fill them out of the file *gazetteer*. Raises sqlite3.Error and what is in table.UNREADABLE."""
     connection.executescript(_SCHEMA)
     filling = _Filling(connection)
     for entry in table.entries(gazetteer):

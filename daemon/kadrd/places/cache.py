@@ -1,13 +1,13 @@
 """The file that answers, in the daemon's cache folder: opened, or made anew where it is missing, old or damaged.
 
 It may be deleted at any time. A child makes it (making.py), since that takes 5 s of processor time and leaves 30 MB
-behind in a process that goes on. Where no file can be made (a full or read-only disk) the same tables are made in memory, once for each life of the daemon.
+behind in a process that goes on. Where no file can be made (a full or read-only disk) the same tables are made in memory,
+once for each life of the daemon.
 """
 
 from __future__ import annotations
 
 import contextlib
-import lzma
 import os
 import sqlite3
 import subprocess
@@ -18,15 +18,13 @@ from kadrd.places import build
 
 NAME = "places-1.sqlite"
 PATIENCE = 120.0  # seconds; a child that takes longer hangs with its disk
-# What a missing or damaged gazetteer.xz raises.
-UNREADABLE = (OSError, lzma.LZMAError, EOFError, ValueError, KeyError, TypeError)
-_KEPT_PAGES = "PRAGMA cache_size = -1024"  # KiB, of 17 MB: the system keeps the file
+_KEPT_PAGES = "PRAGMA cache_size = -1024"  # KiB, of 25 MB: the system keeps the file
 
 
 def opened(folder: str, gazetteer: str, anew: bool = False) -> sqlite3.Connection:
     """The tables of build.py, ready to ask from any thread, one at a time. *anew*: what lies there is not believed.
 
-    Raises what is in UNREADABLE, and sqlite3.Error where there is neither a disk nor memory for it.
+    Raises what is in table.UNREADABLE, and sqlite3.Error where there is neither a disk nor memory for it.
     """
     path = os.path.join(folder, NAME)
     if not anew and (found := _sound(path, gazetteer)):
@@ -42,15 +40,14 @@ def opened(folder: str, gazetteer: str, anew: bool = False) -> sqlite3.Connectio
 
 def _sound(path: str, gazetteer: str) -> sqlite3.Connection | None:
     """The file, if it is whole and made of this gazetteer by this build. SQLite's own check costs 30 ms."""
-    connection = None
+    wanted, connection = build.version(gazetteer), None
     with contextlib.suppress(sqlite3.Error):
         address = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
         connection = sqlite3.connect(address, uri=True, check_same_thread=False)
         connection.execute(_KEPT_PAGES)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == build.version(gazetteer) and connection.execute("PRAGMA quick_check(1)").fetchone() == (
-            "ok",
-        ):
+        (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if (version, health) == (wanted, "ok"):
             return connection
     if connection:
         connection.close()

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import sys
 
-from kadrd.places import build
+from kadrd.places import build, table
 from kadrd.store import durable
 
 # Nobody sees the file before it is whole, so a journal would protect nothing.
@@ -25,14 +25,14 @@ def main(path: str, gazetteer: str) -> int:
     os.nice(10)
     try:
         make(path, gazetteer)
-    except (OSError, sqlite3.Error) as error:
-        print(f"no file of places could be made, they are kept in memory: {error}", file=sys.stderr)
+    except (sqlite3.Error, *table.UNREADABLE) as error:
+        print(f"no file of places could be made: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def make(path: str, gazetteer: str) -> None:
-    """Put the tables of build.py at *path*. Raises OSError and sqlite3.Error; what lay there before is gone then, too."""
+    """Put the tables of build.py at *path*. Raises sqlite3.Error and what is in table.UNREADABLE; what lay there before is gone then, too."""
     for left in glob.glob(os.path.join(glob.escape(os.path.dirname(path)), "places-*")):
         os.unlink(left)  # of another version, or of a child that was killed here
     temporary = f"{path}.{os.getpid()}.tmp"

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 EARTH_KM = 6371.0
 # Who is farther from every place of more than 1,000 people is in the wilderness or at sea.
 CITY_KM = 50.0
-# So far it is still sure enough to be the same country; beyond it, it may be the other shore.
-COUNTRY_KM = 150.0
+# So far it is still likely to be the same country; beyond it, it may be the other shore.
+COUNTRY_KM = 100.0
 # A city is taken for a disk of this density: Kyiv reaches 15 km, Lviv 7.5, Paris 13. Real ones lie between 2,500 and 20,000;
 # a denser one makes districts at the edge cities of their own, a thinner one swallows neighbours.
 PEOPLE_A_KM2 = 4000.0
+
+# A band is a little wider than needed: at the poles many latitudes are one number in single precision.
+_ROUNDING = 1e-6
 
 
 class Positions(NamedTuple):
@@ -77,8 +80,10 @@ def find(places: Positions, latitude: float, longitude: float) -> Next | None:
 def _band(places: Positions, latitude: float, kilometres: float) -> tuple[int, int]:
     """The rows that are no farther north or south than that."""
     reach = math.degrees(kilometres / EARTH_KM)
-    edges = [max(-90.0, latitude - reach), min(90.0, latitude + reach)]
-    low, high = np.searchsorted(places.points[:, 2], np.sin(np.radians(edges)).astype(np.float32))
+    south, north = np.radians([max(-90.0, latitude - reach), min(90.0, latitude + reach)])
+    column = places.points[:, 2]
+    low = np.searchsorted(column, np.float32(np.sin(south) - _ROUNDING), "left")
+    high = np.searchsorted(column, np.float32(np.sin(north) + _ROUNDING), "right")
     return int(low), int(high)
 
 

@@ -21,17 +21,18 @@ _UP = """
     SELECT id, kind, names FROM above ORDER BY step"""
 _NAMED = """
     SELECT min(how), places.id, kind, parent, latitude, longitude, population, names
-    FROM spellings JOIN places ON places.id = place WHERE form = ?
+    FROM spellings JOIN places ON places.id = place WHERE form IN (SELECT value FROM json_each(?))
     GROUP BY places.id ORDER BY population DESC, kind LIMIT 50"""
 
 _WRITTEN_SO = """
-    SELECT form, names FROM spellings JOIN places ON places.id = place
+    SELECT names FROM spellings JOIN places ON places.id = place
     WHERE form IN (SELECT value FROM json_each(?)) AND how = 0 ORDER BY population DESC LIMIT 1"""
 # A city gives its region the name, and not the other way round, where the region's largest is not so many times larger.
 _CAPITAL = 10
+# What only other languages call so is meant where it has so many times the people of the largest that is really called so.
 _ABROAD = 100
-# A slip in a shorter word makes another one.
-_SHORTEST_GUESSED = 4
+# A slip in a shorter word makes another one; nobody types a longer one, and its slips are too many.
+_GUESSED = range(4, 65)
 
 
 class Named(NamedTuple):
@@ -77,7 +78,7 @@ class Places:
     def at(self, latitude: float, longitude: float) -> Place | None:
         """The place that a position in degrees lies in. None at sea, in the wilderness and for what is no position.
 
-        The city is the one whose houses reach there, else the nearest place within 50 km. Farther away, up to 150 km,
+        The city is the one whose houses reach there, else the nearest place within 50 km. Farther away, up to 100 km,
         only the country is told, and `city` and `region` are empty.
         """
         with self._lock:
@@ -110,11 +111,12 @@ class Places:
         """The largest place whose name is one slip of the hand away from *text*, as that name is written, or nothing."""
         key = spelling.key(text)
         with self._lock:
-            if len(key) < _SHORTEST_GUESSED or not self._ready():
+            if len(key) not in _GUESSED or not self._ready():
                 return ""
-            rows = self._ask(_WRITTEN_SO, json.dumps(sorted(spelling.near(key))))
+            near = spelling.near(key)
+            rows = self._ask(_WRITTEN_SO, json.dumps(sorted(near)))
         return next(
-            (name for form, names in rows for name in names.split("|") if spelling.key(name) == form), ""
+            (name for (names,) in rows for name in names.split("|") if spelling.key(name) in near), ""
         )
 
     def close(self) -> None:
@@ -124,9 +126,8 @@ class Places:
 
     def _spelled(self, key: str) -> list[_Row]:
         """The places for the first way to read *key* that any place has."""
-        rest = spelling.without_preposition(key)
-        for form in (key, spelling.declined(key), rest, spelling.declined(rest)):
-            if form and (rows := self._ask(_NAMED, form)):
+        for forms in spelling.readings(key):
+            if rows := self._ask(_NAMED, json.dumps(sorted(forms))):
                 return [_Row(*row) for row in rows]
         return []
 
@@ -151,7 +152,7 @@ class Places:
         try:
             self._connection = cache.opened(self._folder, self._gazetteer, anew)
             self._positions = build.load(self._connection)
-        except (sqlite3.Error, *cache.UNREADABLE) as error:
+        except (sqlite3.Error, *table.UNREADABLE) as error:
             self._shut()
             self.reason = f"The table of places cannot be read: {error}. Install kadr again."
         return not self.reason

@@ -15,7 +15,7 @@ _AS_RUSSIAN = str.maketrans({"і": "и", "ї": "и", "є": "е"})
 # The longest of these goes that leaves two letters: Уфе is Уф-е, Нижнем Нижн-ем.
 _CASE = re.compile(
     "(..+?)(?:ями|ами|ого|его|ому|ему|ыми|ими|ах|ях|ам|ям|ом|ем|ою|ею|ой|ей|ий|ый|ая|яя|ое|ее|ые|ие|ую|юю|ия|ию|ии"
-    "|ых|их|ым|им|[аеиоуыэюяйь]?)"
+    "|ых|их|ои|еи|ым|им|[аеиоуыэюяйь]?)"
 )
 # Харків is Харкова in the other cases, Київ Києва, Канів Канева.
 _CHANGED = {"їв": ("єв",), "ів": ("ов", "ев")}
@@ -90,10 +90,17 @@ def near(key: str) -> set[str]:
     )
 
 
-def without_preposition(key: str) -> str:
-    """What is left behind "in" or "біля"; empty if the name does not begin so."""
+def readings(key: str) -> list[set[str]]:
+    """The forms to look for, best first, all of one set at once.
+
+    Львове by itself is the village of that name, "во Львове" rather the city of Львов.
+
+    >>> [sorted(forms) for forms in readings("в киеве")]
+    [['в киеве'], ['в киев'], ['киев', 'киеве']]
+    """
     first, _, rest = key.partition(" ")
-    return rest if first in _BEFORE else ""
+    found = [{key}, {declined(key)}]
+    return [*found, {rest, declined(rest)}] if rest and first in _BEFORE else found
 
 
 def _cut(word: str) -> str:

@@ -19,6 +19,9 @@ from typing import NamedTuple
 
 PATH = os.path.join(os.path.dirname(__file__), "gazetteer.xz")
 
+# What `entries` and `checksum` raise where the file is missing or damaged.
+UNREADABLE = (OSError, lzma.LZMAError, EOFError, ValueError, KeyError)
+
 
 class Country(NamedTuple):
     id: int
@@ -46,7 +49,7 @@ class City(NamedTuple):
 
 
 def entries(path: str) -> Iterator[Country | Region | City]:
-    """All entries of the gazetteer *path* in order. Raises OSError, LZMAError, EOFError or ValueError where the file is missing or damaged."""
+    """All entries of the gazetteer *path* in order. Raises what is in UNREADABLE."""
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             kind, *fields = line.rstrip("\n").split("\t")
