@@ -74,7 +74,8 @@ class Truth:
     def agrees(self, number: int, answer: Answer) -> bool:
         """Whether *answer* to the text *number* shows what it has to show of the folder that does not change."""
         known, given = self.answers[number], {p: s for p, s in answer.items() if p.startswith(self._under)}
-        if len(answer) != LIMIT or any(abs(known.get(p, 9) - s) > SAME_SCORE for p, s in given.items()):
+        last = min(known.values())  # one that is as good may be there instead of the last
+        if len(answer) != LIMIT or any(abs(known.get(p, last) - s) > SAME_SCORE for p, s in given.items()):
             return False
         least = min(answer.values()) + SAME_SCORE
         return all(path in given for path, score in known.items() if score > least)
@@ -112,6 +113,8 @@ class Bench:
         for phase in only:
             for name in clients:
                 getattr(self, f"_beside_{phase}")(name)
+        if "greedy" in only:
+            self._quiet_again(clients)
         print(f"daemon alive: {Path(f'/proc/{ours.pid()}').exists() if os.path.isdir('/proc') else '?'}")
 
     def _beside_loris(self, name: str) -> None:
@@ -142,6 +145,15 @@ class Bench:
             f"wrong {wrong}, errors {dict(done['errors'])}, own processor {done['cpu']:.0f} s; "
             f"{after['encodes'] - before['encodes']:,} pictures encoded meanwhile, {after['pending']:,} wait"
         )
+
+    def _quiet_again(self, clients: Sequence[str]) -> None:
+        """What a query takes with all the pictures that have come: part of what it took beside the greedy is their number."""
+        while self._ours_status()["pending"]:
+            time.sleep(0.1)
+        count = self._ours_status()["pictures"]
+        for name in clients:
+            times = CLIENTS[name](self._ours, self._truth, self._samples, lambda: False)
+            print(f"{f'quiet, {count:,} pictures: {name}':34} {times}")
 
     def _ours_status(self) -> dict[str, Any]:
         with self._ours.connection() as connection:

@@ -30,10 +30,12 @@ NEWCOMER = 0.4
 LEARNING = 0.3
 # Of those that hammer, each gets every so many-th answer soon, to see what it does then: who asks at a pace that we
 # do not keep asks at once as well, and would else be taken for a program as long as it has to wait like one.
-TRIAL_EVERY = 8
+TRIAL_EVERY = 4
 # How long after its last request somebody is thought to be around.
 AROUND = 2.0
-# How long those that hammer rest after a request of theirs, in multiples of the time it ran.
+# How long those that hammer rest after a request of theirs, in multiples of the time it ran. With 0 a person beside 64
+# programs waited 2.2 to 2.8 times as long as alone, with 1 it was 1.1 to 1.6 times (three runs each in turn, new pictures
+# coming), with 3 no less; the programs had 180, 100 and 45 answers a second (bench/abuse.py).
 REST = 1.0
 
 _T = TypeVar("_T", bound=Hashable)
@@ -118,7 +120,9 @@ class Turns(Generic[_T]):
         self._running = self._hammering = self._waiting = 0
         # The first request of each client that has nothing running. Some were withdrawn since.
         self._lines: dict[Line, deque[_Place]] = {line: deque() for line in Line}
-        self._seen = self._rested = float("-inf")
+        # When those were here last who do not hammer, the longest ago first.
+        self._around: dict[Client, float] = {}
+        self._rested = float("-inf")
         self._was_late = False
         self.again_at: float | None = None
         """When `next`, which gave nothing, may give something though nothing ends before; None: not before."""
@@ -130,11 +134,17 @@ class Turns(Generic[_T]):
         line = client.line(now)
         client.waiting.append(_Place(client, what, line, now))
         self._waiting += 1
-        if not line.hammers:
-            self._seen = now
         if client.open == 1:
             self._line_up(client, now)
+        self._see(client, line, now)
         return True
+
+    def _see(self, client: Client, line: Line, now: float) -> None:
+        self._around.pop(client, None)  # a program that was new a moment ago was nobody to care for
+        if not line.hammers:
+            self._around[client] = now
+        while self._around and now - next(iter(self._around.values())) > AROUND:
+            del self._around[next(iter(self._around))]
 
     def next(self, now: float) -> _T | None:
         """What is to be started now, if anything; it runs until `done`."""
@@ -165,7 +175,7 @@ class Turns(Generic[_T]):
         # Two programs at once have no more answers than one, 650 a second beside 700 (2,020 pictures): Python's lock.
         if self._hammering >= max(1, self._at_once - 1):
             return False
-        if now < self._rested and now - self._seen <= AROUND:
+        if now < self._rested and self._around:
             self.again_at = self._rested
             return False
         return True

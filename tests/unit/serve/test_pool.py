@@ -113,6 +113,19 @@ def test_given_up_when_its_turn_comes(pool, gate):
     asyncio.run(scenario())
 
 
+def test_a_rest_ends_by_itself(pool):
+    """A program that rests because a person is around is answered after that, though nobody asks or ends meanwhile."""
+
+    async def scenario():
+        assert await pool.run(Client(), lambda: 1) == 1
+        program = Client(habit=1.0, asked=1)
+        asked = [asyncio.create_task(pool.run(program, lambda: 2)) for _ in range(2)]
+        assert await asyncio.gather(*asked) == [2, 2]
+        assert pool.open == 0
+
+    asyncio.run(scenario())
+
+
 def test_aside_is_bounded(gate):
     """Calls that hang are refused as busy when they are too many, and their places come back."""
 
