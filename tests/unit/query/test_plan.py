@@ -199,6 +199,19 @@ def test_many_that_match(indexes):
     assert chosen.listed == [plan.exact_limit(5, 600)]
 
 
+@pytest.mark.usefixtures("small")
+def test_nothing_near_that_matches(indexes):
+    """When two looks show nothing that matches, the graph is not believed to know its way so far out."""
+    library, (_, index, *_) = indexes
+    query = library.vectors[3]
+    chosen = Chosen(library.ids[np.argsort(-(library.vectors @ query))[400:]])
+    with mock.patch.object(plan, "GRAPH_SHARE", 1):
+        found = find(query, 5, index, chosen)
+    assert found.plan._replace(looked_at=0) == Plan("exact after a short graph", 200, 0, 2)
+    assert 200 < found.plan.looked_at < 200 + 400  # every match, and the candidates of two looks
+    same(found.near, library.truth(query, 5, chosen))
+
+
 def test_pictures_whose_disk_is_away(indexes):
     """Without a filter nothing is counted beforehand; when what is near cannot be shown, a few rounds are enough."""
     library, (_, index, *_) = indexes
