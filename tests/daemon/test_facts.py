@@ -91,9 +91,9 @@ def test_sidecar(daemon, album):
         assert named(daemon, "rating:>=4 tag:grandmother") == ["old.jpg"]
         sidecar(album / "old.jpg.xmp", rating=1, keyword="grandmother")
         assert named(daemon, "rating:>=4") == []
-        sidecar(album / "silent.xmp", rating=4)
+        sidecar(album / "silent.XMP", rating=4)
         assert named(daemon, "rating:>=4") == ["silent.png"]
-        (album / "silent.xmp").unlink()
+        (album / "silent.XMP").unlink()
         (album / "old.jpg.xmp").unlink()
         assert named(daemon, "has:rating") == []
 

@@ -59,6 +59,24 @@ def test_words_of_names_and_tags(daemon, root, pictures):
     assert daemon.ask(Search("helicopter", by="words")).rows == []
 
 
+def test_a_word_that_was_written_is_an_answer(daemon, root, pictures):
+    """In a library of two, where a word tells little and the model thinks little of both, the file with the word is shown alone."""
+    pictures.one(root / "grandmother.jpg")
+    pictures.one(root / "other.jpg")
+    daemon.sync()
+    for by in ("words", "both"):
+        answer = daemon.ask(Search("grandmother", by=by))
+        assert (names(answer.rows), answer.body["close"]) == (["grandmother.jpg"], True)
+
+
+def test_what_is_taken_away_alone(daemon, root, pictures):
+    """A question that only takes a meaning away has answers: what is farthest from it."""
+    pictures.many(root, 4)
+    daemon.sync()
+    answer = daemon.ask(Search("- dog"))
+    assert (len(answer.rows), answer.body["close"]) == (4, True)
+
+
 def test_explained(daemon, root, pictures):
     """An explained answer tells the way, the counts, the time of each step, and why each hit is there."""
     pictures.many(root, 5)

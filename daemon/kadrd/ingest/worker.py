@@ -41,6 +41,7 @@ from kadrd.embed.errors import EncodeError, ModelError
 from kadrd.embed.runtime import Encoder
 from kadrd.ingest import attributes, cage, digest, facts
 from kadrd.ingest.decode import Decoded, Fit, decode
+from kadrd.ingest.formats import SIDECAR
 from kadrd.ingest.reading import MAX_FILE, read
 from kadrd.values import Skipped
 
@@ -204,10 +205,12 @@ def _sidecars(path: bytes) -> list[bytes]:
     folder, name = os.path.split(path)
     found = []
     for sidecar in facts.sidecar_names(name):
-        with contextlib.suppress(OSError):
-            data, _, steady = read(os.path.join(folder, sidecar), lambda: None)
-            if data and steady:
-                found.append(data)
+        for spelled in (sidecar, sidecar.removesuffix(SIDECAR) + SIDECAR.upper()):
+            with contextlib.suppress(OSError):
+                data, _, steady = read(os.path.join(folder, spelled), lambda: None)
+                if data and steady:
+                    found.append(data)
+                    break  # where case says nothing both are the same file
     return found
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-EARTH_KM = 6371.0
+from kadrd.store.functions import EARTH_KM
+
 # Who is farther from every place of more than 1,000 people is in the wilderness or at sea.
 CITY_KM = 50.0
 # So far it is still likely to be the same country; beyond it, it may be the other shore.

@@ -67,10 +67,14 @@ def _ranked(asked: Asked, question: Question, selection: Selection, asks: Asks, 
     """The best files by meaning, by words, or by both."""
     found = Candidates(question, selection, asks.serving, stages)
     best = found.ranked()
-    close = asked.min_score is not None or found.close(best)
-    kept = [one for one in best if close and one.score >= (asked.min_score or 0)][: question.limit]
+    if asked.min_score is None:
+        answers = found.close(best)
+    else:
+        answers = [one for one in best if one.score >= asked.min_score]
+    kept = answers[: question.limit]
     ordered = kept if asked.sort == "score" else sorted(kept, key=rank.SORTED[asked.sort])
-    about = {"close": close, "best": round(best[0].score, 4) if best else 0.0}
+    close = bool(answers) or not best or asked.min_score is not None
+    about = {"close": close, "best": best[0].score if best else 0.0}
     plan = found.plan | {"stages_ms": stages.ms} if asked.explain else {}
     return Answer(iter([_hits(asked, ordered, selection, asks)]), False, about | {"plan": plan})
 

@@ -53,9 +53,8 @@ class Asks:
     reader: Reader
     places: Places
     searches: Searches
-    now: Callable[[], datetime] = (
-        datetime.now
-    )  # times of cameras and files are compared with the clock on the wall
+    now: Callable[[], datetime] = datetime.now
+    """the clock on the wall: what cameras and people go by"""
 
     def world(self, cwd: bytes) -> World:
         """What the meaning of a text depends on."""

@@ -35,8 +35,8 @@ class Question(NamedTuple):
 
     @property
     def composed(self) -> bool:
-        """Whether the vector is a sum of several."""
-        return len(self.query.operands) > 1
+        """Whether the vector is a sum of several, or what one is taken away from."""
+        return len(self.query.operands) > 1 or any(one.weight < 0 for one in self.query.operands)
 
 
 class Candidates:
@@ -68,10 +68,15 @@ class Candidates:
             if id_ in self._files
         ]
 
-    def close(self, best: list[Ranked]) -> bool:
-        """Whether the best answer is one. What is composed, or asked with a picture, is not measured by it."""
+    def close(self, best: list[Ranked]) -> list[Ranked]:
+        """Those of *best* that are answers: all, or where none looks near enough those in whose words it stands. What is composed,
+        or asked with a picture, is not measured.
+        """
         measured = not (self._question.picture or self._question.composed)
-        return not measured or not best or best[0].score >= CLOSE
+        if not measured or not best or best[0].score >= CLOSE:
+            return best
+        matched = {file_id for file_id, _, _ in self._worded}
+        return [one for one in best if one.file.file_id in matched]
 
     def _near(self, depth: int) -> dict[int, float]:
         """Cosine by picture, of the nearest."""

@@ -30,7 +30,7 @@ from kadrd.query.expression import (
     Within,
     Worded,
 )
-from kadrd.store.schema import EARTH_KM
+from kadrd.store.functions import EARTH_KM
 
 # The clock on the wall, as `taken` has it: what the user means by a date is not known in UTC.
 _CHANGED = "CAST(strftime('%s', files.mtime_ns / 1000000000, 'unixepoch', 'localtime') AS INTEGER)"

@@ -5,59 +5,11 @@ from __future__ import annotations
 from kadrd.query.expression import Query
 from kadrd.store import folding
 
-# What stands between the words that mean something, in three languages. A file that shares only these says nothing of the question.
-BETWEEN = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "at",
-        "by",
-        "for",
-        "from",
-        "in",
-        "is",
-        "of",
-        "on",
-        "or",
-        "the",
-        "to",
-        "with",
-        "без",
-        "в",
-        "во",
-        "до",
-        "за",
-        "и",
-        "из",
-        "к",
-        "на",
-        "над",
-        "не",
-        "о",
-        "от",
-        "по",
-        "под",
-        "при",
-        "с",
-        "со",
-        "у",
-        "від",
-        "з",
-        "зі",
-        "і",
-        "й",
-        "між",
-        "на",
-        "над",
-        "не",
-        "під",
-        "по",
-        "при",
-        "та",
-        "у",
-    ]
-)
+# What stands between the words that mean something. A file that shares only these says nothing of the question.
+_ENGLISH = "a an and at by for from in is of on or the to with"
+_RUSSIAN = "без в во до за и из к на над не о от по под при с со у"
+_UKRAINIAN = "без від до з за зі і й між на над не о під по при та у"
+BETWEEN = frozenset(f"{_ENGLISH} {_RUSSIAN} {_UKRAINIAN}".split())
 
 
 def match(query: Query) -> str:

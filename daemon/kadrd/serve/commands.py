@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 from kadr.protocol import messages
 from kadr.protocol.errors import (
     BadParameter,
-    Cancelled,
     Degraded,
     KadrError,
     NotAFolder,
@@ -25,15 +23,16 @@ from kadr.protocol.errors import (
     NotFound,
     NotReadable,
 )
-from kadr.protocol.messages import Add, Doctor, Ping, Progress, Remove, Rescan, Roots, Status, Stop, Verify
+from kadr.protocol.messages import Add, Doctor, Ping, Remove, Rescan, Roots, Status, Stop, Verify
 from kadrd.ingest import volume
 from kadrd.serve import finding, pictures, report
 from kadrd.serve.caller import Caller, absolute, on_disk
 from kadrd.serve.parts import Parts
 from kadrd.serve.session import Closed, Perform, Say
 from kadrd.serve.turns import Client
-from kadrd.serve.waiting import sync
+from kadrd.serve.waiting import Tell, sync, worked
 from kadrd.store.schema import Damaged, passing
+from kadrd.values import Problem
 from kadrd.verify import Verification
 
 PROGRESS_SECONDS = 0.2
@@ -139,33 +138,23 @@ async def rescan(parts: Parts, request: Rescan, _caller: Caller) -> dict[str, An
 
 
 async def verify(parts: Parts, _request: Verify, caller: Caller) -> dict[str, Any]:
-    latest: list[Progress] = []
-    gone = threading.Event()
-
-    def tell(progress: Progress) -> None:
-        if gone.is_set():
-            raise Cancelled
-        latest.append(progress)
-
     serving = parts.serving
-    verification = Verification(
-        paths=parts.paths, reader=parts.reader, index=serving.index, model_id=serving.model_id,
-        settings=parts.config.scan, tell=tell,
-    )  # fmt: skip
-    working = asyncio.ensure_future(parts.verifying.run(verification.run))  # it may take hours
-    try:
-        while not (await asyncio.wait({working}, timeout=PROGRESS_SECONDS))[0]:
-            if latest:
-                await caller.say(latest[-1])
-                latest.clear()
-        body = await working
-    finally:
-        gone.set()  # the client went, or the daemon stops: nobody waits for the rest
-        working.add_done_callback(lambda done: done.cancelled() or done.exception())
-    damage = next((p for p in verification.problems if p.kind == "catalogue-damaged"), None)
+    found: list[Problem] = []
+
+    def run(tell: Tell) -> dict[str, Any]:
+        verification = Verification(
+            paths=parts.paths, reader=parts.reader, index=serving.index, model_id=serving.model_id,
+            settings=parts.config.scan, tell=tell,
+        )  # fmt: skip
+        body = verification.run()
+        found.extend(verification.problems)
+        return body
+
+    body = await worked(parts.verifying, caller, run)
+    damage = next((p for p in found if p.kind == "catalogue-damaged"), None)
     if damage and parts.suspect(Damaged(damage.sentence)):
-        return body | {"mended": len(verification.problems)}  # all of it is made anew
-    mend = parts.ingest.call(lambda: parts.ingest.mend(verification.problems))
+        return body | {"mended": len(found)}  # all of it is made anew
+    mend = parts.ingest.call(lambda: parts.ingest.mend(found))
     return body | {"mended": await asyncio.wrap_future(mend)}
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from kadr.protocol.errors import BadParameter, Cancelled, NotAPicture, NotFound
+from kadr.protocol.errors import BadParameter, NotAPicture, NotFound
 from kadr.protocol.messages import (
     BY,
     GROUPS,
@@ -39,12 +38,11 @@ from kadrd.query.parse import condition_of
 from kadrd.serve import report
 from kadrd.serve.caller import Caller, absolute, on_disk
 from kadrd.serve.parts import Parts
-from kadrd.serve.waiting import sync
+from kadrd.serve.waiting import Tell, sync, worked
 from kadrd.store.selection import Selection
 from kadrd.values import Skipped, Vector
 
 FOLLOW_SECONDS = 0.5
-PROGRESS_SECONDS = 0.2
 MAX_NAME = 100
 NO_NAME = '":()'
 
@@ -141,7 +139,7 @@ def _since(started: float) -> int:
 async def _followed(parts: Parts, asked: Asked, caller: Caller) -> dict[str, Any]:
     """The answer, and then what comes into it and goes out of it, until the client has had enough."""
     shown: dict[bytes, dict[str, Any]] = {}
-    revision = -1
+    revision, told = -1, False
     while True:
         if revision != parts.ingest.revision:
             revision = parts.ingest.revision
@@ -152,9 +150,9 @@ async def _followed(parts: Parts, asked: Asked, caller: Caller) -> dict[str, Any
             gone = [row | {"event": "gone"} for path, row in shown.items() if path not in now]
             for first in range(0, len(gone + new), ROWS_A_REPLY):
                 await caller.say(Item((gone + new)[first : first + ROWS_A_REPLY]))
-            if not shown:
+            if not told:
                 await caller.say(Progress("follow", len(now), len(now)))
-            shown = now
+            shown, told = now, True
         await asyncio.sleep(FOLLOW_SECONDS)
 
 
@@ -170,35 +168,20 @@ async def dups(parts: Parts, request: Dups, caller: Caller) -> dict[str, Any]:
         raise BadParameter(why="near has to be a cosine, from 0 to 1")
     if request.sync:
         await sync(parts, Sync(), caller)
-    latest: list[Progress] = []
-    gone = threading.Event()
-
-    def tell(done: int, total: int) -> None:
-        if gone.is_set():
-            raise Cancelled
-        latest.append(Progress("compare", done, total))
-
-    working = asyncio.ensure_future(parts.verifying.run(lambda: _doubles(parts, request, tell)))
-    try:
-        while not (await asyncio.wait({working}, timeout=PROGRESS_SECONDS))[0]:
-            if latest:
-                await caller.say(latest[-1])
-                latest.clear()
-        groups, rows = await working
-    finally:
-        gone.set()
-        working.add_done_callback(lambda done: done.cancelled() or done.exception())
+    groups, rows = await worked(parts.verifying, caller, lambda tell: _doubles(parts, request, tell))
     for first in range(0, len(rows), ROWS_A_REPLY):
         await caller.say(Item(rows[first : first + ROWS_A_REPLY]))
     return {"groups": groups, "files": len(rows)}
 
 
-def _doubles(parts: Parts, request: Dups, tell: Any) -> tuple[int, list[dict[str, Any]]]:
+def _doubles(parts: Parts, request: Dups, tell: Tell) -> tuple[int, list[dict[str, Any]]]:
     """(how many groups, a row for each file of each group)."""
     selection = Selection(parts.reader, *condition_of(request.text, parts.asks.world(request.cwd)))
     groups = list(doubles.exact(selection.doubles()))
     if request.near:
-        for members, score in doubles.near(selection, parts.serving.index, request.near, tell):
+        for members, score in doubles.near(
+            selection, parts.serving.index, request.near, lambda *far: tell(Progress("compare", *far))
+        ):
             files = selection.of_pictures(members)
             shown = doubles.representatives(
                 {id_: [f.file_id for f in found] for id_, found in files.items()}, members

@@ -1,17 +1,25 @@
-"""`sync`: an answer once every change made before it is indexed, told on the way how far that is."""
+"""Requests that take long, told on the way how far they are: `sync`, and work on a thread of its own."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from kadr.protocol.errors import Degraded
+from kadr.protocol.errors import Cancelled, Degraded
 from kadr.protocol.messages import Progress, Sync
 from kadrd.ingest.loop import Fence
 from kadrd.serve.caller import Caller
 from kadrd.serve.parts import Parts
+from kadrd.serve.pool import Aside
 
 PROGRESS_SECONDS = 0.2
+
+Tell = Callable[[Progress], None]
+"""Says how far the work is. Raises Cancelled when nobody waits for it any more."""
+
+_T = TypeVar("_T")
 
 
 async def sync(parts: Parts, _request: Sync, caller: Caller) -> dict[str, Any]:
@@ -34,3 +42,25 @@ async def _watch(parts: Parts, caller: Caller, fence: Fence, passed: asyncio.Fut
         await caller.say(Progress(stage, done, done + pending, counts["failed"] - fence.failed))
         if trouble := parts.ingest.trouble or parts.ingest.pipeline.trouble:
             raise Degraded(why=trouble)  # it would wait for as long as that lasts
+
+
+async def worked(threads: Aside, caller: Caller, do: Callable[[Tell], _T]) -> _T:
+    """What *do* gives on one of *threads*; the newest of what it tells is passed on. It may take hours."""
+    latest: list[Progress] = []
+    gone = threading.Event()
+
+    def tell(progress: Progress) -> None:
+        if gone.is_set():
+            raise Cancelled
+        latest.append(progress)
+
+    working = asyncio.ensure_future(threads.run(lambda: do(tell)))
+    try:
+        while not (await asyncio.wait({working}, timeout=PROGRESS_SECONDS))[0]:
+            if latest:
+                await caller.say(latest[-1])
+                latest.clear()
+        return await working
+    finally:
+        gone.set()  # the client went, or the daemon stops: nobody waits for the rest
+        working.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ Connection = sqlite3.Connection
 SQLITE_VERSION = sqlite3.sqlite_version
 
 APPLICATION_ID = 0x6B616472  # "kadr"
-EARTH_KM = 6371.0088  # mean radius, IUGG
 PAGE_CACHE_KIB = 16 * 1024
 PAGE_SIZE = 4096  # SQLite's default; written down because store/pages.py reads files whose header is damaged
 
@@ -165,23 +163,8 @@ def open_for_reading(path: str) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.execute("PRAGMA query_only = ON")
-    connection.create_function("distance_km", 4, distance_km, deterministic=True)
     functions.register(connection)
     return connection
-
-
-def distance_km(latitude: float, longitude: float, to_latitude: float, to_longitude: float) -> float:
-    """Kilometres over the ground between two positions in degrees, by the haversine formula on a sphere.
-
-    >>> round(distance_km(50.4501, 30.5234, 49.8397, 24.0297))  # Kyiv to Lviv
-    468
-    """
-    north, east = math.radians(to_latitude - latitude), math.radians(to_longitude - longitude)
-    half = (
-        math.sin(north / 2) ** 2
-        + math.cos(math.radians(latitude)) * math.cos(math.radians(to_latitude)) * math.sin(east / 2) ** 2
-    )
-    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
 
 
 def version(path: str) -> int:
