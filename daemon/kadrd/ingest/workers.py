@@ -128,6 +128,11 @@ class Worker:
         if self._process is not None and time.monotonic() - self._used > self._settings.idle_seconds:
             self.close()
 
+    def stand_still(self, still: bool) -> None:
+        """Stop the process where it is, or let it go on; from any thread. One that is killed meanwhile dies all the same."""
+        if self._process is not None:
+            _signal(self._process, signal.SIGSTOP if still else signal.SIGCONT)
+
     def kill(self) -> None:
         """End the process from another thread, for good; whoever waits for it gets WorkerLost, and no file is blamed."""
         self._killed, process = True, self._process
@@ -305,10 +310,15 @@ def _begun(
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process and whatever it began. It leads a group of its own; until it is reaped nobody else can."""
+    """End the process and whatever it began."""
+    _signal(process, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Tell the process and whatever it began. It leads a group of its own; until it is reaped nobody else can."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, number)
 
 
 def _digested(out: Any) -> Digested:

@@ -27,6 +27,9 @@ class Pool:
         self._turns: Turns[asyncio.Future[None]] = Turns(threads, room)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="search")
         self._timer: asyncio.TimerHandle | None = None
+        self._still = False
+        self.stand_still: Callable[[bool], None] = lambda _: None
+        """Told to let go of the processor while somebody who does not hammer is answered, and to go on."""
 
     @property
     def open(self) -> int:
@@ -71,6 +74,12 @@ class Pool:
         if self._turns.again_at is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._turns.again_at - now, self._start)
+        self._attend(self._turns.attending > 0)
+
+    def _attend(self, still: bool) -> None:
+        if still is not self._still:
+            self._still = still
+            self.stand_still(still)
 
     def _end(self, client: Client, done: asyncio.Future[_T] | None = None, spent: float = 0.0) -> None:
         if done is not None and not done.cancelled():
@@ -81,6 +90,7 @@ class Pool:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._attend(False)
         self._threads.shutdown(cancel_futures=True)
 
 

@@ -118,6 +118,8 @@ class Turns(Generic[_T]):
     def __init__(self, at_once: int, room: int) -> None:
         self._at_once, self._room = at_once, room
         self._running = self._hammering = self._waiting = 0
+        self.attending = 0
+        """how many run for those that do not hammer"""
         # The first request of each client that has nothing running. Some were withdrawn since.
         self._lines: dict[Line, deque[_Place]] = {line: deque() for line in Line}
         # When those were here last who do not hammer, the longest ago first.
@@ -188,6 +190,7 @@ class Turns(Generic[_T]):
         self._waiting -= 1
         self._running += 1
         self._hammering += place.line.hammers
+        self.attending += not place.line.hammers
 
     def withdraw(self, client: Client, what: _T, now: float) -> bool:
         """Forget *what* if it still waits; False when it runs already."""
@@ -207,6 +210,7 @@ class Turns(Generic[_T]):
         assert place is not None
         client.answered, client.spent, client.waited = now, spent, max(0.0, now - place.asked - spent)
         self._running -= 1
+        self.attending -= not place.line.hammers
         if place.line.hammers:
             self._hammering -= 1
             self._rested = now + REST * (now - place.since)

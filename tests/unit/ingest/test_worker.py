@@ -49,6 +49,22 @@ def test_reads_and_encodes(worker, model, pictures, tmp_path):
     assert (first.vectors[model.fingerprint] == copy.vectors[model.fingerprint]).all()
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="asks /proc for the state of a process")
+def test_stands_still(worker, pictures, tmp_path):
+    """A worker that was told to stand still does nothing until it may go on; one that stands can be ended."""
+    (file,) = pictures.many(tmp_path / "p", 1)
+    worker.digest([os.fsencode(file)])
+    state = Path(f"/proc/{worker._process.pid}/stat")
+    worker.stand_still(True)
+    while state.read_text().rpartition(")")[2].split()[0] != "T":
+        pass
+    worker.stand_still(False)
+    assert isinstance(worker.digest([os.fsencode(file)])[0], Digest)
+    worker.stand_still(True)
+    worker.close()
+    assert not state.exists()
+
+
 def test_what_is_no_file(worker, tmp_path):
     """A missing file, a folder, a pipe and a link are gone; an empty file has its reason; nothing waits."""
     (tmp_path / "folder").mkdir()

@@ -126,6 +126,35 @@ def test_a_rest_ends_by_itself(pool):
     asyncio.run(scenario())
 
 
+def test_others_stand_still_for_a_person_alone(pool):
+    """Indexing lets go of the processor while a person is answered, goes on after that, and does not stop for a program."""
+    told = []
+    pool.stand_still = told.append
+
+    async def scenario():
+        await pool.run(Client(), lambda: told.append("answered"))
+        await pool.run(Client(habit=1.0, asked=1), lambda: told.append("program"))
+
+    asyncio.run(scenario())
+    assert told == [True, "answered", False, "program"]
+
+
+def test_nobody_stands_still_after_the_end(pool, gate):
+    """A pool that is closed in the middle of an answer lets the others go on."""
+    told = []
+    pool.stand_still = told.append
+
+    async def scenario():
+        asked = asyncio.create_task(pool.run(Client(), gate.wait))
+        await _settled(lambda: told)
+        gate.set()
+        pool.close()  # before the loop hears of the answer
+        assert told == [True, False]
+        await asked
+
+    asyncio.run(scenario())
+
+
 def test_aside_is_bounded(gate):
     """Calls that hang are refused as busy when they are too many, and their places come back."""
 
