@@ -11,7 +11,7 @@ import numpy as np
 from kadrd.store import roots_copy
 from kadrd.store.catalogue import Catalogue
 from kadrd.store.schema import MIGRATIONS
-from kadrd.values import Encoded, Facts, Place, Skipped, Stat
+from kadrd.values import Encoded, Facts, Memory, Place, Skipped, Stat
 
 KYIV = Place(703448, "Kyiv", "Kyiv City", "Ukraine", ("Kyiv", "Київ", "Ukraine"))
 
@@ -40,6 +40,9 @@ def main() -> None:
             KYIV,
         )
         catalogue.indexed(second, stats[1], picture, b"\x01second")
+        catalogue.tags.remember(
+            first, "xattr", Memory(("beach",), ("dog",), ("mine",), b"mine", b"digest", 400)
+        )
         catalogue.failed(bad, stats[2], Skipped("damaged", "It is damaged."), b"\x01bad")
         catalogue.remember_failure(b"\x01bad", 1, Skipped("damaged", "It is damaged."))
     catalogue.close()
