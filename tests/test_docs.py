@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kadr import arguments, manual, output, table
+from kadr import manual, table
 from kadr.protocol import errors, frames, messages
 from kadr.protocol.errors import BY_CODE
+from kadr.protocol.facts import Facts
 from kadr.protocol.messages import REQUESTS, End, Err, Hello, Hit, Item, Progress, Welcome
 from kadrd.config import Config
 
@@ -129,6 +130,8 @@ def test_every_parameter_is_documented(kind):
         "add",
         "remove",
         "rescan",
+        "pause",
+        "resume",
         "doctor",
     ],
 )
@@ -211,10 +214,26 @@ def test_the_help_has_every_exit_code():
     assert used <= named == set(manual.EXIT_CODES)
 
 
-@pytest.mark.parametrize("module", [frames, output, arguments], ids=lambda module: module.__name__)
-def test_docstrings_are_true(module):
-    """Examples in docstrings give what they show."""
-    assert doctest.testmod(module).failed == 0
+def with_examples():
+    """Every module of the client and the daemon whose docstrings show examples, by name."""
+    for top in (TOP / "client", TOP / "daemon"):
+        for file in sorted(top.rglob("*.py")):
+            if ">>>" in file.read_text(encoding="utf-8"):
+                yield ".".join(file.relative_to(top).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("name", list(with_examples()))
+def test_docstrings_are_true(name):
+    """Examples in docstrings give what they show, wherever there are any."""
+    found = doctest.testmod(pytest.importorskip(name))
+    assert found.failed == 0
+    assert found.attempted
+
+
+def test_every_fact_is_documented():
+    """The section of search names all that a row has beside a hit's own fields."""
+    section = PROTOCOL.split("\n### search\n")[1].split("\n### ")[0]
+    assert [name for name in Facts._fields if f"`{name}`" not in section] == []
 
 
 def test_every_setting_is_documented():

@@ -37,6 +37,10 @@ def query(asked: Asked, operands: list[str]) -> str:
     text = " ".join(operands)
     # One word is a query in quotes, unless it is the name of a file: kadr ./my\ cat.jpg
     whole = len(operands) == 1 and not (operands[0][:1] in "/.~" and os.path.exists(operands[0]))
+    if whole and " " in text and ":" in text.partition(" ")[0]:
+        from kadr.wording import is_one_filter  # late, as below
+
+        whole = not is_one_filter(text, lambda path: os.path.exists(os.path.expanduser(path)))
     if asked.query or (" " in text and not whole):
         from kadr.wording import worded  # late: plain words need none of it
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kadr.ways.way import Way
 
 # What becomes of hits that are not just printed.
-_WAYS = {"exec", "exec-batch", "open", "link-to", "sheet", "preview"}
+_WAYS = {"exec", "exec-batch", "open", "link-to", "sheet", "preview", "as"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -191,7 +191,7 @@ def _dial(path: str) -> socket.socket:
             why=f"the path is longer than the {SOCKET_PATH_LIMIT} bytes a socket may have",
             act="Set KADR_HOME or XDG_RUNTIME_DIR to a shorter folder.",
         )
-    _check_owner(path)
+    check_owner(path)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(HELLO_SECONDS)
@@ -212,7 +212,7 @@ def _why_not(path: str, error: OSError) -> KadrError:
     return Unreachable(socket=path, why=_reason(error))
 
 
-def _check_owner(path: str) -> None:
+def check_owner(path: str) -> None:
     """Refuse a socket in somebody else's folder: who listens there would learn every query."""
     folder = os.path.dirname(path)
     try:

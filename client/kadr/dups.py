@@ -77,6 +77,6 @@ def summed(rows: list[dict[str, Any]]) -> list[str]:
         if groups:
             files = count(sum(map(len, groups.values())), "file")
             spare = sum(sum(sizes) - max(sizes) for sizes in groups.values()) / 1e6
-            extra = f"; all but one of each take {spare:,.1f} MB" if kind == "file" and spare else ""
+            extra = f"; all but one of each take {spare:,.1f} MB" if kind == "file" and spare >= 0.05 else ""
             sentences.append(f"{words}: {files} in {count(len(groups), 'group')}{extra}")
     return sentences

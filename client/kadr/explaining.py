@@ -67,7 +67,19 @@ def nothing_close(request: Search | Similar, best: float) -> str:
     else:
         what = visible(request.path)
         again = f"similar {shell(what)}"
-    return f'nothing close to "{what}" (the nearest scores {best:.2f}); kadr {again} --min-score 0 shows it'
+    return (
+        f'nothing close to "{what}" (the nearest scores {scored(best)}); kadr {again} --min-score 0 shows it'
+    )
+
+
+def scored(best: float) -> str:
+    """A score below the limit, which is a tenth: with a third digit where two would show the limit itself.
+
+    >>> scored(0.1342), scored(0.1996), scored(0.2)
+    ('0.13', '0.199', '0.20')
+    """
+    shown = f"{best:.2f}"
+    return f"{int(best * 1000) / 1000:.3f}" if shown.endswith("0") and float(shown) > best else shown
 
 
 def shell(text: str) -> str:

@@ -13,6 +13,7 @@ from kadr.connection import row_as
 from kadr.output import talk
 from kadr.progress import shown
 from kadr.protocol.errors import FOUND, NOTHING
+from kadr.protocol.facts import Facts
 from kadr.protocol.messages import MAX_LIMIT, Hit, Item, Search
 
 # A query that every file matches.
@@ -28,7 +29,7 @@ def do_export(asked: Asked) -> int:
         if name in asked.options
     }
     text = query(asked, asked.operands) or EVERYTHING
-    request = Search(text, cwd=here(), **{"limit": MAX_LIMIT, **how})
+    request = Search(text, cwd=here(), facts=True, **{"limit": MAX_LIMIT, **how})
     table = _Table()
     found = 0
     with connect(asked) as connection:
@@ -43,8 +44,8 @@ def do_export(asked: Asked) -> int:
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with every field that a hit has, and whatever else a newer daemon knows."""
-    hit = row_as(Hit, row)._asdict() | row
+    """A row with every field that it should have, and whatever else a newer daemon knows."""
+    hit = row_as(Hit, row)._asdict() | Facts()._asdict() | row
     hit["score"] = round(hit["score"], 6)
     return {name: value for name, value in hit.items() if name not in _NOT_FACTS}
 

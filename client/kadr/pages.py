@@ -20,6 +20,10 @@ class Check(NamedTuple):
     ok: bool
     says: str
     act: str = ""
+    here: bool = True
+    """False: it has no object here, so it cannot be wrong"""
+    root: bytes | None = None
+    """the watched folder that it is about; None: none in particular"""
 
 
 def status(body: dict[str, Any]) -> list[str]:
@@ -93,10 +97,14 @@ def _why(failure: dict[str, Any]) -> str:
 
 
 def doctor(checks: list[Check]) -> list[str]:
-    """Every check, and under a bad one what to do."""
-    lines = []
+    """Every check, those of one folder under its path, and under a bad one what to do."""
+    lines, root = [], None
     for check in checks:
-        lines.append(f"{'ok ' if check.ok else 'BAD'}  {check.name}: {visible(check.says)}")
+        if check.root != root:
+            root = check.root
+            lines += ["", visible(root)] if root else []
+        mark = "BAD" if not check.ok else "ok " if check.here else "-- "
+        lines.append(f"{mark}  {check.name}: {visible(check.says)}")
         if not check.ok and check.act:
             lines.append(f"     -> {visible(check.act)}")
     return lines

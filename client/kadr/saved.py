@@ -6,7 +6,7 @@ import sys
 
 from kadr import output
 from kadr.arguments import Asked
-from kadr.asking import connect, query, seconds
+from kadr.asking import connect, here, query, seconds
 from kadr.output import talk, visible
 from kadr.protocol.errors import FOUND
 from kadr.protocol.messages import Save, Saved, Unsave
@@ -16,8 +16,8 @@ def do_save(asked: Asked) -> int:
     name, *words = asked.operands
     text = query(asked, words)
     with connect(asked) as connection:
-        connection.end(Save(name, text), seconds(asked))
-    talk(f"saved: kadr saved:{visible(name)} asks for {visible(text)}")
+        kept = connection.end(Save(name, text, here()), seconds(asked)).get("text", text)
+    talk(f"saved: kadr saved:{visible(name)} asks for {visible(kept)}")
     return FOUND
 
 

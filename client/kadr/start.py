@@ -37,12 +37,35 @@ def connected(paths: Paths, require: tuple[str, ...] = (), *, may_start: bool = 
     except NotRunning:
         if not may_start:
             raise
+    except DeadlinePassed:
+        return _behind_the_door(paths, require)
     start(paths).close()
     return Connection(paths.socket, require)
 
 
+def _behind_the_door(paths: Paths, require: tuple[str, ...]) -> Connection:
+    """A connection where a manager holds the socket: it opens before the daemon answers. Raises DeadlinePassed elsewhere, and later."""
+    from kadr import service  # late: most daemons answer at once
+
+    if not service.is_installed():
+        raise DeadlinePassed
+    talk("waiting for the daemon, which is starting ...")
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return Connection(paths.socket, require)
+        except DeadlinePassed:
+            if time.monotonic() > until:
+                raise
+
+
 def start(paths: Paths) -> Connection:
     """Start the daemon and wait until it answers hello. Raises CannotStart with what the daemon said last."""
+    from kadr import service  # late: most calls find a daemon that runs
+
+    if service.begin():
+        with suppress(NotRunning):  # the manager looks for another home: then by hand
+            return Connection(paths.socket)
     began = time.monotonic()
     said_so = False
     _keep_small(paths.log)

@@ -66,8 +66,11 @@ SECTIONS = {
     "filter": "Filters as options; every filter of docs/query.md is one, and --NAME VALUE is the query's NAME:VALUE",
     "form": "How they are shown",
     "use": "What is done with them, instead of printing their paths",
+    "tags": "What is written on files, and where",
     "daemon": "The daemon",
 }
+
+PROGRAMS = ("alfred", "rofi", "fzf")
 
 # fmt: off
 OPTIONS = {option.name: option for option in (
@@ -92,6 +95,7 @@ OPTIONS = {option.name: option for option in (
     Option("filepath-only", "paths without scores", "form", "f"),
     Option("null", "end every path with NUL instead of a new line (for xargs -0)", "form", "0", also=("print0",)),
     Option("json", "print JSON, one object a line", "form"),
+    Option("as", "print what PROGRAM reads: alfred, rofi or fzf (docs/desktop.md)", "form", value="PROGRAM", kind=str, choices=PROGRAMS),
     Option("csv", "print a table with commas, its first line the names", "form"),
     Option("preview", "show the pictures in the terminal", "form", "p", needs="pictures"),
     Option("preview-height", "at most PX pixels high (400)", "form", "H", "PX"),
@@ -103,8 +107,16 @@ OPTIONS = {option.name: option for option in (
     Option("link-to", "make DIR an album: a folder of links to them, made anew each time", "use", value="DIR", kind=str),
     Option("sheet", "write a contact sheet, FILE.jpg or FILE.png", "use", value="FILE", kind=str, needs="pictures"),
 
+    Option("write", "places for tags, with commas between: xattr, sidecar, embedded", "tags", value="WHERE", kind=str),
+    Option("vocab", "the words, one a line, instead of the built-in ones", "tags", value="FILE", kind=str),
+    Option("threshold", "only words of which kadr is at least so sure, from 0 to 1", "tags", value="T", kind=float),
+    Option("all", "everything that kadr ever wrote", "tags"),
+    Option("dry-run", "say what would be written, and write nothing", "tags"),
+    Option("yes", "do not ask first", "tags", "y"),
+
     Option("detach", "do not wait for the indexing", "daemon"),
     Option("watch", "show it again every second", "daemon"),
+    Option("for", "only for so long: 30min, 2h, 1day", "daemon", value="TIME", kind=str),
     Option("timeout", "give up after S seconds", "daemon", value="S", kind=float),
     Option("no-start", "do not start the daemon when none runs", "daemon"),
     Option("help", "show this", "daemon", "h"),
@@ -118,16 +130,18 @@ _WAIT = ("detach", *_ASK)
 _FILTER = ("extension", "exclude", "exclude-dir", "size", "changed-within", "changed-before")
 _MEAN = ("add", "subtract")
 _USE = ("exec", "exec-batch", "open", "link-to", "sheet")
-_SHOW = ("filepath-only", "null", "json", "preview", "preview-height", "explain")
+_SHOW = ("filepath-only", "null", "json", "as", "preview", "preview-height", "explain")
 _WHICH = ("limit", "min-score", "sort", "group", "sync")
 _SIMILAR = (*_WHICH, *_FILTER, *_SHOW, *_USE, *_ASK)
 _SEARCH = (*_WHICH, "by", *_MEAN, "follow", *_FILTER, *_SHOW, *_USE, *_ASK)
+_TAG = ("write", "vocab", "threshold", "limit", "dry-run", "yes", "json", *_FILTER, *_ASK)
+_UNTAG = ("all", "dry-run", "yes", "json", *_FILTER, *_ASK)
 _EXPORT = ("limit", "min-score", "sort", "by", *_MEAN, "sync", *_FILTER, "csv", *_ASK)
 
 # Of each line one at most: a hit becomes one thing.
 APART = (
-    ("json", "null", "filepath-only", "preview", *_USE),
-    *(("follow", way) for way in ("preview", "exec", "exec-batch", "open", "sheet", "group")),
+    ("json", "null", "filepath-only", "as", "preview", *_USE),
+    *(("follow", way) for way in ("preview", "as", "exec", "exec-batch", "open", "sheet", "group")),
 )
 
 # fmt: off
@@ -135,10 +149,13 @@ VERBS = {verb.name: verb for verb in (
     Verb("search", "TEXT...", "pictures that show what TEXT says; the verb may be left out", _SEARCH, ("search",), "cli"),
     Verb("similar", "FILE", "pictures that look like the one in FILE", _SIMILAR, ("similar",), "cli"),
     Verb("dups", "[FILTER...]", "files that show the same, of those that the filters let through", ("near", "json", "sync", *_FILTER, *_ASK), ("dups",), "dups"),
-    Verb("export", "[TEXT...]", "everything known of every match, as JSON or CSV", _EXPORT, ("search", "filters"), "export"),
+    Verb("export", "[TEXT...]", "everything known of every match, as JSON or CSV", _EXPORT, ("search", "filters", "facts"), "export"),
     Verb("save", "NAME TEXT...", "keep a search; kadr saved:NAME asks it again", (*_MEAN, *_FILTER, *_ASK), ("saved",), "saved"),
     Verb("saved", "", "the saved searches", ("json", *_ASK), ("saved",), "saved"),
     Verb("unsave", "NAME", "forget a saved search", _ASK, ("saved",), "saved"),
+    Verb("tag", "[PATH...]", "write what pictures show as tags on their files, where other programs look", _TAG, ("tags",), "tagging"),
+    Verb("untag", "[PATH...]", "take away the tags that kadr wrote; yours stay", _UNTAG, ("tags",), "tagging"),
+    Verb("tags", "FILE", "the tags of FILE, whose they are, and what kadr sees in it", ("json", *_ASK), ("tags",), "tagging"),
     Verb("add", "FOLDER...", "watch folders from now on", _WAIT, ("roots", "sync")),
     Verb("remove", "FOLDER...", "watch folders no longer; the pictures stay where they are", _ASK, ("roots",)),
     Verb("roots", "", "the watched folders", ("null", "json", *_ASK), ("roots",)),
@@ -146,9 +163,13 @@ VERBS = {verb.name: verb for verb in (
     Verb("rescan", "[PATH]", "look at PATH again, or at everything", _WAIT, ("rescan", "sync")),
     Verb("doctor", "", "what could be wrong, each with its remedy", ("json", "timeout")),
     Verb("verify", "", "compare the index with the disk, every byte of it", ("json", *_ASK), ("verify",)),
+    Verb("pause", "", "index nothing for a while; questions are answered all the same", ("for", *_ASK), ("pause",), "pausing"),
+    Verb("resume", "", "go on with indexing", _ASK, ("pause",), "pausing"),
     Verb("start", "", "start the daemon"),
     Verb("stop", "", "stop the daemon; nothing is lost"),
+    Verb("service", "WHAT", "install, uninstall, status, logs, print: the daemon as a service that starts when you log in", home="service"),
     Verb("version", "", "the versions of client and daemon", ("no-start",)),
+    Verb("desktop", "WHAT [NAME...]", "install, uninstall, status: kadr in file managers and shells; or show TEXT, similar FILE", ("json", "timeout", "no-start"), home="desktop.verb"),
     Verb("completions", "SHELL", "what bash, zsh or fish needs to complete kadr's words", home="completions"),
     Verb("manual", "", "the manual page: kadr manual | man -l -", home="manpage"),
 )}

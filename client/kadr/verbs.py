@@ -13,7 +13,7 @@ from kadr import __version__, output, pages
 from kadr.arguments import Asked
 from kadr.asking import absolute, connect, seconds
 from kadr.connection import Connection, NotRunning
-from kadr.doctor import own_checks
+from kadr.doctor import own_checks, told
 from kadr.output import count, talk, visible
 from kadr.pages import Check
 from kadr.progress import shown
@@ -155,10 +155,7 @@ def do_doctor(asked: Asked) -> int:
         with Connection(current().socket) as connection:
             checks.append(Check("daemon", ok=True, says=f"{connection.welcome.server} answers"))
             given = connection.end(Doctor(), seconds(asked)).get("checks", [])
-            checks += [
-                Check(str(c.get("name")), bool(c.get("ok")), c.get("says", ""), c.get("act", ""))
-                for c in given
-            ]
+            checks += map(told, given)
     except KadrError as error:
         checks.append(Check("daemon", ok=False, says=error.sentence, act=error.act))
     if "json" in asked.options:
@@ -199,6 +196,11 @@ def do_stop(_: Asked) -> int:
             connection.end(Stop(), seconds=10)
     except NotRunning:
         talk("no daemon runs")
+        return FOUND
+    from kadr import service  # late: nobody else here needs it
+
+    if service.end():
+        talk("stopped, with its service until you log in again; kadr start starts it")
         return FOUND
     if wait_until_gone(paths, connection.welcome.instance):
         talk("stopped")

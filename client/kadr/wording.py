@@ -6,9 +6,9 @@ Pure. Loaded late: words without options are joined as they are. docs/query.md i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from kadr.protocol.prefixes import OPERATORS, PREFIXES
+from kadr.protocol.prefixes import OPERATORS, PREFIXES, Prefix, Word
 from kadr.table import OPTIONS
 
 # Filters of which a picture has one value: given twice, either will do. All others are to hold together (--tag a --tag b).
@@ -23,6 +23,9 @@ _WORDS = "|".join(word for word in f"{_ORS.name} {_ORS.ru} {_ORS.uk}".split() if
 _OR = re.compile(rf"{_QUOTED}|\s*\|\|?|\s(?:{_WORDS})(?=[\s(])", re.DOTALL)
 _FILTER = re.compile(r"(-?)([^\W\d_][\w'-]*):([^\"].*)", re.DOTALL)
 _PICTURE = re.compile(r"((?:\d*\.?\d*:)?)((?:\.{0,2}/|~/|file://).*\s.*)", re.DOTALL)
+# A colon, a quote, a parenthesis or a sign in a word would begin something else.
+_PLAIN = re.compile(r"\w[\w.,/'’-]*")
+_ALL_OPERATORS = {word for row in OPERATORS for word in f"{row.name} {row.ru} {row.uk}".split()}
 # fd's dates begin with a year, its durations with another number: 2024-06-01, 2weeks.
 _DATE = re.compile(r"\d{4}(?:-|$)")
 
@@ -52,13 +55,55 @@ def together(word: str) -> str:
     if picture := _PICTURE.fullmatch(word):
         return picture[1] + _quoted(picture[2])
     found = _FILTER.fullmatch(word)
-    if found and found[2].casefold() in _names():
+    if found and found[2].casefold() in _rows():
         return f"{found[1]}{found[2]}:{_quoted(found[3])}"
     return word
 
 
-def _names() -> set[str]:
-    return {name for row in PREFIXES for name in (row.name, *f"{row.ru} {row.uk} {row.also}".split())}
+def is_one_filter(word: str, exists: Callable[[str], bool]) -> bool:
+    """Whether the only *word* of a query is one filter whose quotes the shell has eaten, and no query that begins with a filter.
+
+    `kadr camera:"Canon EOS 5D"` and `kadr 'place:Ukraine mountains'` look alike when they arrive. So a value with blanks is one
+    where that is plain: a path that *exists*, words that the filter knows, a name whose words all begin with capitals or digits.
+    Rejected: always, which would take the words from every query that begins with a filter.
+
+    >>> [is_one_filter(word, lambda path: False) for word in ("camera:Canon EOS 5D", "place:Ukraine mountains", "taken:last year")]
+    [True, False, True]
+    """
+    found = _FILTER.fullmatch(word)
+    row = found and _rows().get(found[2].casefold())
+    if not found or not row:
+        return False
+    value = found[3]
+    if row.kind in ("under", "picture"):
+        return exists(value)
+    words = value.casefold().split()
+    if row.values:
+        known = _named(row.values)
+        dated = [word for word in words if not (row.kind == "date" and word[0].isdigit())]
+        return "-".join(words) in known or (bool(dated) and known.issuperset(dated))
+    behind = value.split()[1:]
+    return row.kind != "number" and all(map(_is_name, behind))
+
+
+def _is_name(word: str) -> bool:
+    return (
+        (word[0].isupper() or word[0].isdigit())
+        and bool(_PLAIN.fullmatch(word))
+        and word not in _ALL_OPERATORS
+    )
+
+
+def _rows() -> dict[str, Prefix]:
+    return {name: row for row in PREFIXES for name in _said(row)}
+
+
+def _named(rows: Iterable[Word]) -> set[str]:
+    return {name for row in rows for name in _said(row)}
+
+
+def _said(row: Prefix | Word) -> list[str]:
+    return [row.name, *f"{row.ru} {row.uk} {row.also}".split()]
 
 
 def _before(name: str) -> str:

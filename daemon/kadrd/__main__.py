@@ -102,6 +102,7 @@ def _told(do: Callable[[], int]) -> int:
     """What *do* gives; one sentence for every way in which it can fail."""
     from kadrd import config
     from kadrd.embed.errors import ModelError
+    from kadrd.serve.activation import WrongSocket
     from kadrd.serve.listener import AlreadyRunning, LockLost, UnsafeFolder
     from kadrd.store.schema import CatalogueError, Damaged, NotACatalogue, SchemaTooNew
 
@@ -114,6 +115,7 @@ def _told(do: Callable[[], int]) -> int:
         (SchemaTooNew, "The catalogue is from a newer kadr: {}.", "Install that version again.", CONFIG),
         (NotACatalogue, "{}.", "Move it away, then start the daemon again.", CONFIG),
         (Damaged, "{}.", "It was made anew and is damaged again: look after the disk.", FAILED),
+        (WrongSocket, "The service manager passed a wrong socket: {}.", "kadr service install", CONFIG),
         (UnsafeFolder, "{}.", "Set KADR_HOME or XDG_RUNTIME_DIR to a folder of your own.", CONFIG),
         (
             (OSError, CatalogueError),

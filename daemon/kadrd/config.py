@@ -10,6 +10,10 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 PRIORITIES = ("idle", "low", "normal")
+CARRIERS = ("xattr", "sidecar", "embedded")
+"""places for tags, the one first that changes least"""
+LANGUAGES = ("en", "ru", "uk")
+SIDECARS = ("full", "adobe")
 
 
 class ConfigError(Exception):
@@ -49,12 +53,27 @@ class Index:
 
 
 @dataclass(frozen=True)
+class Tags:
+    """What is written on pictures as they come: nothing, until `write` names a place."""
+
+    write: tuple[str, ...] = ()  # of CARRIERS
+    threshold: float = 0.6  # the least confidence (tag/label.py, THRESHOLD)
+    most: int = 5  # tags on one picture
+    languages: tuple[str, ...] = ("en",)
+    vocabulary: str = ""  # a file of words instead of the built-in ones
+    prefix: str = ""  # before every tag, such as auto/
+    fallback: bool = True  # a sidecar where a disk keeps no attributes
+    sidecar: str = "full"  # IMG.jpg.xmp; adobe: IMG.xmp
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything a user can set, with the values that stand without a file."""
 
     worker: Worker = field(default_factory=Worker)
     scan: Scan = field(default_factory=Scan)
     index: Index = field(default_factory=Index)
+    tags: Tags = field(default_factory=Tags)
 
 
 def read(path: str) -> Config:
@@ -71,6 +90,13 @@ def read(path: str) -> Config:
         raise ConfigError(f"{path}: worker.priority has to be one of {', '.join(PRIORITIES)}.")
     if not (config.index.seal_at and config.index.shard_size):
         raise ConfigError(f"{path}: index.seal_at and index.shard_size have to be above zero.")
+    for name, values, known in (
+        ("write", config.tags.write, CARRIERS),
+        ("languages", config.tags.languages, LANGUAGES),
+        ("sidecar", (config.tags.sidecar,), SIDECARS),
+    ):
+        if unknown := [value for value in values if value not in known]:
+            raise ConfigError(f"{path}: tags.{name} knows {', '.join(known)}, not {unknown[0]!r}.")
     return config
 
 

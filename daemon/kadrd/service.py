@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from kadrd.embed.runtime import Encoder
 from kadrd.ingest.backlog import Backlog
 from kadrd.ingest.formats import DECODER, FACTS
 from kadrd.ingest.loop import Ingest
+from kadrd.ingest.pausing import Pauses
 from kadrd.ingest.pipeline import Pipeline, Target
 from kadrd.ingest.scanner import Scanner
 from kadrd.ingest.settle import Settle
@@ -38,10 +40,13 @@ from kadrd.places import Places
 from kadrd.query.asking import Serving
 from kadrd.query.meaning import Words
 from kadrd.query.scores import Scores
-from kadrd.serve import commands, listener, report
+from kadrd.serve import activation, commands, listener, report
 from kadrd.serve.listener import Lock, LockLost
+from kadrd.serve.notify import Manager
 from kadrd.serve.parts import Parts
 from kadrd.serve.session import BUSY_RETRY_MS, Session
+from kadrd.serve.tag_parts import TagParts
+from kadrd.serve.warming import warm
 from kadrd.store import reserve
 from kadrd.store.reader import Reader
 from kadrd.store.searches import Searches
@@ -55,6 +60,7 @@ REST_SECONDS = 10.0
 SWITCH_SECONDS = 0.0001
 TEXT_THREADS = 1
 ANSWER_SECONDS = 1.0
+STOP_SECONDS = 20.0
 
 
 async def run(paths: Paths, config: Config, shelf: Shelf) -> None:
@@ -62,6 +68,7 @@ async def run(paths: Paths, config: Config, shelf: Shelf) -> None:
     told = asyncio.Event()
     # `kadrd model` sends it to whoever holds the lock, which may be long before anybody listens.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    manager, passed = Manager(), activation.passed(paths.socket)
     lock = Lock(lock_path(paths))
     mending = Mending(
         paths.state,
@@ -71,7 +78,16 @@ async def run(paths: Paths, config: Config, shelf: Shelf) -> None:
     try:
         while not told.is_set():
             try:
-                await Service(paths, config, shelf, lock=lock, mending=mending, told=told).run()
+                await Service(
+                    paths,
+                    config,
+                    shelf,
+                    lock=lock,
+                    mending=mending,
+                    told=told,
+                    manager=manager,
+                    passed=passed,
+                ).run()
             except Exception as error:
                 if not mending.heard(error):
                     raise
@@ -87,8 +103,10 @@ class Service:
 
     def __init__(
         self, paths: Paths, config: Config, shelf: Shelf, *, lock: Lock, mending: Mending, told: asyncio.Event,
+        manager: Manager, passed: socket.socket | None,
     ) -> None:  # fmt: skip
         self._paths, self._config, self._shelf = paths, config, shelf
+        self._manager, self._passed = manager, passed
         self._lock, self._mending, self._told = lock, mending, told
         self._stopping, self._look = asyncio.Event(), asyncio.Event()
         self._sessions: dict[asyncio.Task[None], Session] = {}
@@ -100,27 +118,34 @@ class Service:
         sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.ExitStack() as open_parts:
             self._loop = asyncio.get_running_loop()
+            self._manager.busy()
             self._build(open_parts)
             _spare_the_collector()
-            self._door = listener.listen(self._paths.socket)
+            self._door = listener.opened(self._passed, self._paths.socket)
             self._server = await asyncio.start_unix_server(self._connected, sock=self._door.socket)
             self._on_signals()
             self._ingest.call(self._choose)  # it may have changed before anybody listened
             self._ingest.start()
             open_parts.callback(self._stop_ingest)
-            log.info(
-                "kadrd %s answers at %s with model %s",
-                __version__,
-                self._paths.socket,
-                self._parts.serving.model.name,
-            )
+            self._parts.tags.tagger.start()
+            open_parts.callback(self._parts.tags.tagger.stop)
+            model = self._parts.serving.model.name
+            log.info("kadrd %s answers at %s with model %s", __version__, self._paths.socket, model)
             open_parts.enter_context(self._mending.begin(self._begin_anew))
+            self._warm()
+            telling = asyncio.ensure_future(
+                self._manager.keep_told(self._ingest.is_alive, partial(report.sentence, self._parts))
+            )
             try:
                 await self._until_stopped()
             finally:
+                if self._told.is_set():
+                    self._manager.stopping()
+                telling.cancel()
                 self._server.close()
+                self._warming.cancel()
                 await self._end_sessions()
-                if self._door.leads_here():
+                if self._door.leads_here() and not self._door.passed:
                     os.unlink(self._paths.socket)
         log.info("stopped")
 
@@ -165,10 +190,14 @@ class Service:
         serving = self._target(self._serving_model())
         self._sweep_models(serving.model)
         self._build_ingest(open_parts, serving)
+        self._tags = TagParts(
+            self._config.tags, cache=self._paths.cache, reader=self._reader, catalogue=self._catalogue,
+            ingest=self._ingest, serving=lambda: self._parts.serving,
+        )  # fmt: skip
         self._parts = Parts(
             paths=self._paths, config=self._config, reader=self._reader, ingest=self._ingest, watcher=self._watcher,
             serving=self._with_words(serving), worker=self._worker(), places=self._places,
-            searches=Searches(os.path.join(self._paths.state, "searches.json")), stop=self._stop,
+            searches=Searches(os.path.join(self._paths.state, "searches.json")), tags=self._tags, stop=self._stop,
         )  # fmt: skip
         # On two cores an answer took 4.1 times as long as alone beside a worker that encodes, 3.1 beside one that stands still
         # for those milliseconds (the longest of a hundred; bench/abuse.py).
@@ -204,6 +233,7 @@ class Service:
         self._ingest = Ingest(
             catalogue=self._catalogue, config=self._config, backlog=backlog, watcher=self._watcher, worker=worker,
             settle=settle, scanner=scanner, pipeline=pipeline, switch=self._switch,
+            pauses=Pauses(os.path.join(self._paths.state, "pause.json")),
         )  # fmt: skip
 
     def _place_of(self, latitude: float | None, longitude: float | None) -> Place | None:
@@ -239,9 +269,8 @@ class Service:
         encoder = Encoder(target.model, ("text",), TEXT_THREADS, Path(self._paths.cache, "compiled"))
         encoder.warm()
         words = Words(encoder)
-        return Serving(
-            target.model, target.model_id, target.index, words, Scores(target.model, words, target.index)
-        )
+        scores = Scores(target.model, words, target.index, Path(self._paths.cache, "phrases"))
+        return Serving(target.model, target.model_id, target.index, words, scores)
 
     def _choose(self) -> None:
         """Take up the model that the user chose, beside the one that answers."""
@@ -259,6 +288,10 @@ class Service:
         """Let the next model answer; called when it is complete."""
         self._parts.serving = self._with_words(target)
         log.info("model %s is complete and answers from now on", target.model.name)
+        self._loop.call_soon_threadsafe(self._warm)
+
+    def _warm(self) -> None:
+        self._warming = asyncio.ensure_future(warm(self._parts))
 
     def _sweep_models(self, serving: Model) -> None:
         """Forget what belongs to models that are not installed any more: not of one that cannot be read just now."""
@@ -287,9 +320,7 @@ class Service:
         assert task is not None
         self._sessions[task] = session
         try:
-            with contextlib.suppress(
-                asyncio.CancelledError
-            ):  # the daemon stops; asyncio would log a traceback
+            with contextlib.suppress(asyncio.CancelledError):  # stopping: asyncio would log a traceback
                 await session.run()
         finally:
             del self._sessions[task]
@@ -339,7 +370,12 @@ class Service:
     def _stop_ingest(self) -> None:
         self._ingest.stop()
         self._ingest.worker.kill()  # a batch in flight is done again at the next start
-        self._ingest.join()
+        self._ingest.join(STOP_SECONDS)
+        if self._ingest.is_alive():
+            # It hangs on the disk of the catalogue, and so would whoever closes that. SIGKILL is the tested stop.
+            log.warning("indexing has not stopped for %.0f s: the daemon ends without waiting", STOP_SECONDS)
+            logging.shutdown()
+            os._exit(0 if self._told.is_set() else 1)
 
 
 def _spare_the_collector() -> None:

@@ -95,6 +95,23 @@ class Place(NamedTuple):
     """city, region and country in every language that kadr speaks"""
 
 
+class Memory(NamedTuple):
+    """What is remembered of the tags that we wrote in one carrier of one file (tag/carrier.py)."""
+
+    ours: tuple[str, ...] = ()
+    """tags that we added and nobody else had"""
+    suppressed: tuple[str, ...] = ()
+    """tags that we added once and somebody took away: they never come back"""
+    theirs: tuple[str, ...] = ()
+    """tags of others beside ours, in their order, when we last looked"""
+    before: bytes | None = None
+    """the carrier's bytes before our first write, to the last one; None: there were none"""
+    after: bytes = b""
+    """a digest of the bytes that we left there: as long as it holds, `before` may be put back as it is"""
+    inode: int = 0
+    """of the picture's file when we last looked: another one means that a program saved it anew"""
+
+
 class Digest(NamedTuple):
     """The two identities of what a file holds, and the stat that was true while it was read."""
 

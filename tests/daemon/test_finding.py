@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from kadr.protocol import errors
-from kadr.protocol.messages import Dups, Item, Progress, Save, Saved, Search, Similar, Unsave
+from kadr.protocol.facts import Facts
+from kadr.protocol.messages import Dups, Hit, Item, Progress, Save, Saved, Search, Similar, Unsave
 
 PATIENCE = 45
 
@@ -142,6 +143,45 @@ def test_doubles_of_three_kinds(daemon, root, pictures, edit):
     ]  # fmt: skip
     assert {row["kind"] for row in daemon.ask(Dups(near=0.01)).rows} == {"file", "picture", "near"}
     assert daemon.ask(Dups("in:others", cwd=os.fsencode(root))).rows == []
+    with pytest.raises(errors.QueryError, match="Words rank"):
+        daemon.ask(Dups("ext:jpg beach"))
+
+
+def test_all_that_files_say(daemon, root, pictures, edit):
+    """Who asks for all that files say gets it with every row, of every page; who does not gets no more than before."""
+    plain = pictures.one(root / "plain.png")
+    told = pictures.one(root / "told.jpg")
+    xmp = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+      xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/" xmp:Rating="4">
+      <dc:subject><rdf:Bag><rdf:li>sea</rdf:li></rdf:Bag></dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>"""
+    (root / "told.jpg.xmp").write_text(xmp)
+    for number in range(600):
+        os.link(plain, root / f"link{number}.png")
+    daemon.sync()
+    rows = {
+        os.path.basename(row["path"]): row
+        for row in daemon.ask(Search("in:.", cwd=os.fsencode(root), facts=True)).rows
+    }
+    assert len(rows) == 602
+    said = rows[b"told.jpg"]
+    assert (said["rating"], said["keywords"], said["tags"], said["people"]) == (4, ["sea"], ["sea"], [])
+    assert (said["size"], said["format"], said["iso"]) == (told.stat().st_size, "jpeg", None)
+    assert all(set(Facts._fields) <= row.keys() for row in rows.values())
+    assert {row["format"] for name, row in rows.items() if name.startswith(b"link")} == {"png"}
+    (usual,) = daemon.ask(Search("rating:4")).rows
+    assert usual.keys() == set(Hit._fields)
+
+
+def test_a_saved_folder_stays_the_folder(daemon, root, pictures):
+    """A search that was saved in one folder finds the same from another."""
+    pictures.one(root / "a" / "one.png")
+    pictures.one(root / "b" / "two.png")
+    daemon.sync()
+    body = daemon.ask(Save("here", "in:a", os.fsencode(root))).body
+    assert body["text"] == f'in:"{root}/a"'
+    assert names(daemon.ask(Search("saved:here", cwd=os.fsencode(root / "b"))).rows) == ["one.png"]
+    assert names(daemon.ask(Search("saved:here")).rows) == ["one.png"]
+    daemon.ask(Unsave("here"))
 
 
 def test_saved_searches(launch, pictures, tmp_path):

@@ -1,7 +1,12 @@
 """The end of the service: nobody who came in at the last moment keeps it."""
 
 import asyncio
+import os
+import threading
 
+import pytest
+
+from kadrd import service as services
 from kadrd.service import Service
 
 
@@ -39,3 +44,38 @@ def test_who_arrives_while_others_are_sent_away():
 
     asyncio.run(live())
     assert [session.stopped for session in seen] == [True] * 4
+
+
+@pytest.mark.parametrize(("told", "code"), [(True, 0), (False, 1)])
+def test_indexing_that_never_stops(monkeypatch, told, code):
+    """A thread that hangs on the disk of the catalogue does not keep the daemon from ending; one that begins anew is started again."""
+    monkeypatch.setattr(services, "STOP_SECONDS", 0.01)
+    service = Service.__new__(Service)  # the end of its indexing needs none of its parts
+    service._told, hanging = asyncio.Event(), threading.Event()
+    if told:
+        service._told.set()
+
+    class Stuck(threading.Thread):
+        worker = type("Worker", (), {"kill": staticmethod(lambda: None)})
+
+        def run(self):
+            hanging.wait()
+
+        def stop(self):
+            pass
+
+    service._ingest = Stuck()
+    service._ingest.start()
+    child = os.fork()
+    if not child:
+        service._ingest = Stuck()
+        service._ingest.start()
+        try:
+            service._stop_ingest()
+        finally:
+            os._exit(99)
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+    finally:
+        hanging.set()
+        service._ingest.join()

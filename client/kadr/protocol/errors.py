@@ -174,6 +174,13 @@ class Degraded(KadrError):
     act = "Nothing is lost, and search goes on with what is indexed. `kadr doctor` says more."
 
 
+class Paused(KadrError):
+    """{why}."""
+
+    code = "paused"
+    act = "`kadr resume` goes on with it. Without waiting for it, search finds what is known."
+
+
 class ModelFailed(KadrError):
     """The model cannot be used: {why}."""
 

@@ -20,27 +20,16 @@ from kadr.protocol.errors import to_wire as error_to_wire
 
 PROTOCOL = 1
 CAPABILITIES = (
-    "search",
-    "similar",
-    "filters",
-    "dups",
-    "pictures",
-    "saved",
-    "follow",
-    "roots",
-    "sync",
-    "verify",
-    "doctor",
-    "rescan",
-    "stop",
-    "cancel",
-)
+    "search", "similar", "filters", "dups", "pictures", "saved", "follow", "facts", "tags", "roots", "sync", "verify",
+    "doctor", "rescan", "pause", "stop", "cancel",
+)  # fmt: skip
 ROWS_A_REPLY = 100
 DEFAULT_LIMIT, MAX_LIMIT = 10, 1_000_000
 BY = ("both", "meaning", "words")
 SORTS = ("score", "date", "name")
 GROUPS = ("day", "place", "near")
 FORMS = ("png", "jpeg", "sixel")
+CARRIERS = ("xattr", "sidecar", "embedded")
 
 
 class Hello(NamedTuple):
@@ -92,6 +81,8 @@ class Search(NamedTuple):
     """after the first answer, whose end a Progress of the stage `follow` tells, go on until cancelled: an item for what comes and goes"""
     cwd: bytes = b""
     """the folder that relative paths in `text` start from"""
+    facts: bool = False
+    """each row has the fields of protocol/facts.py, too"""
 
 
 class Similar(NamedTuple):
@@ -141,6 +132,8 @@ class Save(NamedTuple):
 
     name: str
     text: str
+    cwd: bytes = b""
+    """the folder that relative paths in `text` start from: they are kept as whole ones; empty: kept as they are"""
 
 
 class Saved(NamedTuple):
@@ -151,6 +144,40 @@ class Unsave(NamedTuple):
     """Forget the saved search `name`."""
 
     name: str
+
+
+class Tag(NamedTuple):
+    """Write what pictures show as tags on their files: of `paths` (files and folders), or of those that `text` finds; of neither: of every one."""
+
+    paths: list[bytes] = []  # noqa: RUF012 - a NamedTuple's default, never changed
+    text: str = ""
+    limit: int = 0
+    """how many that `text` finds; 0: every match where only filters say which, else those that are close"""
+    write: list[str] = []  # noqa: RUF012
+    """places, of CARRIERS; none: those of the settings"""
+    vocabulary: bytes = b""
+    """a file of words; empty: that of the settings"""
+    threshold: float = -1.0
+    """the least confidence; below 0: that of the settings"""
+    trial: bool = False
+    """say what would be written, and write nothing"""
+    cwd: bytes = b""
+
+
+class Untag(NamedTuple):
+    """Take away the tags that kadr wrote, of `paths`, of what `text` finds, or with `all` everywhere; others' stay."""
+
+    paths: list[bytes] = []  # noqa: RUF012
+    text: str = ""
+    all: bool = False
+    trial: bool = False
+    cwd: bytes = b""
+
+
+class Tags(NamedTuple):
+    """What the picture file `path` carries, whose word each tag is, and what kadr sees in it."""
+
+    path: bytes
 
 
 class Roots(NamedTuple):
@@ -187,6 +214,17 @@ class Doctor(NamedTuple):
     """What could be wrong around the daemon, each with its remedy."""
 
 
+class Pause(NamedTuple):
+    """Index nothing, and answer all the same; also after a restart. A `sync` meanwhile ends with the code `paused`."""
+
+    seconds: float = 0.0
+    """how long; 0: until `resume`"""
+
+
+class Resume(NamedTuple):
+    """Go on with indexing."""
+
+
 class Stop(NamedTuple):
     """Stop the daemon. Nothing is lost; it also survives being killed."""
 
@@ -200,27 +238,10 @@ class Cancel(NamedTuple):
 REQUESTS: dict[str, type[Any]] = {
     kind.__name__.lower(): kind
     for kind in (
-        Ping,
-        Status,
-        Search,
-        Similar,
-        Dups,
-        Thumbnails,
-        Sheet,
-        Save,
-        Saved,
-        Unsave,
-        Roots,
-        Add,
-        Remove,
-        Rescan,
-        Sync,
-        Verify,
-        Doctor,
-        Stop,
-        Cancel,
+        Ping, Status, Search, Similar, Dups, Thumbnails, Sheet, Save, Saved, Unsave, Tag, Untag, Tags, Roots, Add,
+        Remove, Rescan, Sync, Verify, Doctor, Pause, Resume, Stop, Cancel,
     )
-}
+}  # fmt: skip
 
 
 class Hit(NamedTuple):

@@ -1,4 +1,5 @@
-"""What becomes of hits that are not printed: commands, windows, an album, a contact sheet, pictures in the terminal.
+"""What becomes of hits that are not just printed: commands, windows, an album, a contact sheet, pictures in the terminal, what
+launchers read.
 
 Each is a `Way`. Loaded late; plain lines are in output.py.
 """
@@ -11,6 +12,7 @@ from kadr.arguments import Asked
 from kadr.output import Lines
 from kadr.ways.album import Album
 from kadr.ways.commands import Batch, Each, Open
+from kadr.ways.formats import Written
 from kadr.ways.preview import Preview
 from kadr.ways.sheet import ContactSheet
 from kadr.ways.way import Way
@@ -18,7 +20,7 @@ from kadr.ways.way import Way
 DEFAULT_HEIGHT = 400
 
 
-def chosen(asked: Asked, text: str) -> Way:
+def chosen(asked: Asked, text: str) -> Way:  # noqa: PLR0911 - a line for each way
     """The way that the options ask for; *text* is the query. Raises Usage where it cannot be gone."""
     options = asked.options
     if "exec" in options:
@@ -31,4 +33,6 @@ def chosen(asked: Asked, text: str) -> Way:
         return ContactSheet(str(options["sheet"]), title=text or " ".join(asked.operands))
     if "open" in options:
         return Open()
+    if "as" in options:
+        return Written(str(options["as"]))
     return Preview(Lines(options), side=int(cast("int", options.get("preview-height", DEFAULT_HEIGHT))))

@@ -80,8 +80,13 @@ def lock() -> Locked:
     return Locked(files=_lock_files(libc), calls=_lock_calls(libc))
 
 
+def landlock() -> int:
+    """The version of Landlock that the kernel offers; below 1: none. On Linux alone."""
+    return int(ctypes.CDLL(None, use_errno=True).syscall(_CREATE_RULESET, None, 0, _ABI_QUESTION))
+
+
 def _lock_files(libc: ctypes.CDLL) -> bool:
-    abi = libc.syscall(_CREATE_RULESET, None, 0, _ABI_QUESTION)
+    abi = landlock()
     if abi < 1:
         return False
     handled = _EXECUTE | _WRITE_FILE | _CHANGES | sum(bit for since, bit in _SINCE if abi >= since)

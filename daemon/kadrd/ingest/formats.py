@@ -19,6 +19,8 @@ EXTENSIONS = frozenset(
 )
 # Beside a picture, under its whole name or its name without ending: what programs say of it that do not touch the picture.
 SIDECAR = b".xmp"
+# Begins the names of what we are writing in a user's folder ourselves (tag/swap.py).
+UNFINISHED = b".kadr-"
 # Files that somebody is still writing under another name.
 TEMPORARY = (b".part", b".crdownload", b".tmp", b".partial", b".download", b"~")
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from kadrd.config import Config
 from kadrd.ingest.backlog import Backlog
+from kadrd.ingest.pausing import Pauses
 from kadrd.ingest.pipeline import BATCH_FILES, Pipeline, Target
 from kadrd.ingest.scanner import Scanner
 from kadrd.ingest.settle import Settle
@@ -35,6 +36,7 @@ PICTURES_SECONDS = 3600.0
 SEALING_SECONDS = 0.2
 FENCE_SECONDS = 0.02
 TROUBLE_SECONDS = 5.0
+PAUSED_SECONDS = 10.0
 # What verify says of a file that holds something else than the catalogue knows.
 OTHERS = ("other-content", "other-picture")
 
@@ -55,12 +57,12 @@ class Ingest(threading.Thread):
 
     def __init__(
         self, *, catalogue: Catalogue, config: Config, backlog: Backlog, watcher: Watcher, worker: Worker,
-        settle: Settle, scanner: Scanner, pipeline: Pipeline, switch: Callable[[Target], None],
+        settle: Settle, scanner: Scanner, pipeline: Pipeline, switch: Callable[[Target], None], pauses: Pauses,
     ) -> None:  # fmt: skip
         super().__init__(name="ingest", daemon=True)
         self._catalogue, self._config, self.backlog, self._watcher = catalogue, config, backlog, watcher
         self.worker, self._settle, self.scanner, self.pipeline = worker, settle, scanner, pipeline
-        self._switch = switch
+        self._switch, self.pauses = switch, pauses
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._fences: list[Fence] = []
         self._stopping, self._asked = threading.Event(), threading.Event()
@@ -144,6 +146,12 @@ class Ingest(threading.Thread):
         self._begin_pass(before=0)
         return len(found)
 
+    def resume(self) -> bool:
+        """Go on with indexing; whether it was paused. From any thread. Raises OSError."""
+        paused = self.pauses.end()
+        self._asked.set()
+        return paused
+
     def overflow(self) -> None:
         """The system lost events."""
         self._overflowed.set()
@@ -180,6 +188,11 @@ class Ingest(threading.Thread):
     def _turn(self) -> None:
         self._answer_calls()
         self._keep_watch()
+        if self.pauses.left:
+            self._rest()
+            return
+        if self.pauses.ran_out():
+            log.info("the pause is over")
         scanned = self.scanner.step()
         self.pipeline.read_again(at_once=False)
         worked = self.pipeline.step()
@@ -194,6 +207,12 @@ class Ingest(threading.Thread):
         if not (scanned or worked or filled):
             self.worker.rest()
             self.backlog.wait(FENCE_SECONDS if self._fences else self._leisure())
+
+    def _rest(self) -> None:
+        """A moment of a pause: nothing is listed, read, encoded or sealed. What changes is marked, and disks are missed as ever."""
+        self._pass_fences()  # with nothing to do, who waits has waited enough
+        self.worker.rest()
+        self._asked.wait(min(self.pauses.left, FENCE_SECONDS if self._fences else PAUSED_SECONDS))
 
     def _answer_calls(self) -> None:
         self._asked.clear()

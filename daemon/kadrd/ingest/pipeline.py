@@ -294,6 +294,7 @@ class Pipeline:
         stat, key = (digest.stat, digest.file_key) if digest else (file.stat, known.file_key)
         if known.picture_id is not None:
             self._catalogue.indexed(file.file_id, stat, known.picture_id, key)
+            self._catalogue.tags.settled(file.file_id, key, stat.inode)
             self._say(file.file_id, known, digest)
         else:
             assert known.skipped is not None

@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from kadrd.config import Scan
-from kadrd.ingest.formats import EXTENSIONS, SIDECAR, TEMPORARY
+from kadrd.ingest.formats import EXTENSIONS, SIDECAR, TEMPORARY, UNFINISHED
+from kadrd.store.tags import Now
 from kadrd.store.tree import KnownFolder
 from kadrd.values import Stat, State
 
@@ -30,6 +31,8 @@ class Listing(NamedTuple):
     """False when the folder cannot be read: then nothing in it counts as gone."""
     beside: Mapping[bytes, int] = MappingProxyType({})
     """A stamp of the sidecars of each file that has any: another stamp, other facts."""
+    left_over: bool = False
+    """Whether something of a write of tags lies there, that a kill may have left (tag/swap.py)."""
 
 
 class Diff(NamedTuple):
@@ -56,11 +59,13 @@ def listing(
     sidecars: dict[bytes, Stat] = {}
     folders: set[bytes] = set()
     mounts: set[bytes] = set()
+    left_over = False
     try:
         device = os.stat(path).st_dev
         with os.scandir(path) as entries:
             for entry in entries:
                 alive()
+                left_over |= entry.name.startswith(UNFINISHED)
                 if ignored(entry.name, settings):
                     continue
                 # Where file systems tell the kind with the name, asking for it touches nothing. A file can be mounted too.
@@ -80,13 +85,36 @@ def listing(
             return None
         return Listing({}, frozenset(), frozenset(), complete=False)
     beside = {name: stamp for name in files if (stamp := _stamp(name, sidecars))} if sidecars else {}
-    return Listing(files, frozenset(folders), frozenset(mounts), complete=True, beside=beside)
+    return Listing(
+        files, frozenset(folders), frozenset(mounts), complete=True, beside=beside, left_over=left_over
+    )
 
 
 def _stamp(name: bytes, sidecars: Mapping[bytes, Stat]) -> int:
     """What tells that the sidecars `IMG.jpg.xmp` and `IMG.xmp` of `IMG.jpg` are the same as before; 0 without any."""
     stats = [sidecars[stem] for stem in (name, os.path.splitext(name)[0]) if stem in sidecars]
     return hash(tuple(stats)) if stats else 0
+
+
+def now(path: bytes) -> Now | None:
+    """What the file *path* is like at this moment, with its sidecars; None where no regular file is."""
+    found = _lstat(path)
+    if found is None:
+        return None
+    sidecars = {}
+    for stem in (path, os.path.splitext(path)[0]):
+        for ending in (SIDECAR, SIDECAR.upper()):
+            if (seen := _lstat(stem + ending)) is not None:
+                sidecars[stem] = seen
+    return Now(found, _stamp(path, sidecars))
+
+
+def _lstat(path: bytes) -> Stat | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return stat_of(found) if stat.S_ISREG(found.st_mode) else None
 
 
 def _stat(entry: os.DirEntry[bytes]) -> Stat | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 
 from kadrd.config import Scan
@@ -42,6 +43,8 @@ class Scanner:
         self._backlog, self._watcher, self._settle, self._settings = backlog, watcher, settle, settings
         self._roots: list[Root] = self._tree.roots()
         self.unreadable: set[bytes] = set()
+        self.left_over: Callable[[int, bytes], None] = lambda *_: None
+        """Told of folders, and their root, in which a kill may have left something of ours."""
         self._poll_after = 0.0
         self._mounts = volume.Mounts()
         self._disks = Disks(backlog.wake, settings.hang_seconds)
@@ -259,6 +262,8 @@ class Scanner:
                 self._folder_gone(path, root)
             return
         (self.unreadable.discard if sight.listing.complete else self.unreadable.add)(path)
+        if sight.listing.left_over:
+            self.left_over(root.id, path)
         self._apply(root, dirty, sight.listing)
 
     def _take_late(self) -> bool:

@@ -275,7 +275,8 @@ def _be_modest(priority: str, memory_mb: int) -> None:
 
 def _yield_to_other_sessions() -> None:
     """Linux groups processes by session before it looks at niceness, and the worker has a session of its own:
-    without this it gets a core's full share beside the daemon. At 19 indexing starves; 10 leaves it a tenth."""
+    without this it gets a core's full share beside the daemon. At 19 indexing starves; 10 leaves it a tenth.
+    """
     with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as file:
         file.write("10")
 

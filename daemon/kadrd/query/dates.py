@@ -141,10 +141,16 @@ def _months_before(day: date, months: int) -> date:
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1])) if year >= 1 else date.min
 
 
+_YEARS_BACK = {"this-year": 0, "last-year": 1, "year-before-last": 2}
+
+
 def _recent(name: str, today: date) -> Period | None:
-    """Today, last-week and the like; weeks begin on Monday."""
+    """Today, last-week, last-summer and the like; weeks begin on Monday."""
     which, _, unit = name.rpartition("-")
     back = 1 if which == "last" else 0
+    if name in _YEARS_BACK:
+        year = max(1, today.year - _YEARS_BACK[name])
+        return _days(date(year, 1, 1), date(year, 12, 31))
     match unit if which in ("this", "last") else name:
         case "today":
             return _days(today, today)
@@ -156,10 +162,15 @@ def _recent(name: str, today: date) -> Period | None:
         case "month":
             first = _months_before(today.replace(day=1), back)
             return _days(first, first.replace(day=calendar.monthrange(first.year, first.month)[1]))
-        case "year":
-            year = max(1, today.year - back)
-            return _days(date(year, 1, 1), date(year, 12, 31))
-    return None
+    return _season(unit, today) if back and unit in _CYCLES else None
+
+
+def _season(name: str, today: date) -> Period:
+    """The latest one that is over, in three months that follow each other."""
+    _, months = _CYCLES[name]
+    first, last = months[0], months[-1]
+    year = max(2, today.year - (today.month <= last))
+    return _days(date(year - (first > last), first, 1), date(year, last, calendar.monthrange(year, last)[1]))
 
 
 # Times that come back

@@ -49,9 +49,19 @@ def parse(text: str, world: World) -> Query:
 
 
 def condition_of(text: str, world: World) -> filters.Condition:
-    """The SQL of the filters in *text*, empty where there are none; its words are not looked at. Raises QueryError."""
+    """The SQL of the filters in *text*, empty where there are none. Raises QueryError, for words too: nothing is ranked by it."""
     query = _Reading(text, world).query()
+    if query.operands:
+        ranks = next(token for token in _settled(tokens(text)) if token.kind in _WORDS or _is_saved(token))
+        act = "Leave it out; text:WORD is a filter, for what is written in the file."
+        raise Mistake(text, ranks.column, ranks.length).told(
+            "Words rank, and only filters have a meaning here", act
+        )
     return filters.condition(query.filters)
+
+
+def _is_saved(token: Token) -> bool:
+    return token.prefix is not None and token.prefix.kind == "saved"
 
 
 class _Reading:
@@ -129,7 +139,7 @@ class _Reading:
         self._operands.end_run()
         if token.kind == "open":
             found = self._inner(token, depth + 1)
-        elif token.prefix and token.prefix.kind == "saved":
+        elif _is_saved(token):
             found = self._saved(token, depth)
         else:
             found = self._filter(token)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+from kadrd.embed.kept import KeptRows
 from kadrd.embed.models import Model
 from kadrd.query import calibrate
 from kadrd.query.calibrate import SAMPLE, Background
 from kadrd.query.meaning import Words
 from kadrd.store.shards import Index
-from kadrd.values import Matrix
 
 # A background of half as many pictures gives nearly the same scores, and making one takes 70 ms.
 GROWN = 1.25
@@ -19,11 +20,16 @@ SEED = 7
 class Scores:
     """Makes backgrounds of one model's index when they are wanted. Thread-safe; nobody waits for one that is being made."""
 
-    def __init__(self, model: Model, words: Words, index: Index) -> None:
-        self._model, self._words, self._index = model, words, index
+    def __init__(self, model: Model, words: Words, index: Index, folder: Path) -> None:
+        """*folder* is where the vectors of the phrases are kept."""
+        self._model, self._index = model, index
+        self._phrases = KeptRows(model, calibrate.phrases(model.languages), words.rows, folder)
         self._making = threading.Lock()
-        self._phrases: Matrix | None = None
         self._kept: Background | None = None
+
+    def more(self) -> bool:
+        """Make a part of what the first question would wait for; whether there is more. Raises ModelFailed."""
+        return self._phrases.more()
 
     def background(self) -> Background:
         """What a cosine is compared with now. Raises ModelFailed."""
@@ -44,7 +50,6 @@ class Scores:
         return many <= max(few * GROWN, few + 1)
 
     def _made(self) -> Background:
-        if self._phrases is None:
-            self._phrases = self._words.rows(calibrate.phrases(self._model.languages))
+        phrases = self._phrases.rows()
         pictures = self._index.sample(SAMPLE, SEED)
-        return calibrate.background(pictures, self._phrases, self._index.count, self._model.name)
+        return calibrate.background(pictures, phrases, self._index.count, self._model.name)

@@ -7,6 +7,7 @@ on the threads for searches), and gives the body of the last reply. What may wai
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import stat
 from collections.abc import Awaitable, Callable
@@ -23,10 +24,23 @@ from kadr.protocol.errors import (
     NotFound,
     NotReadable,
 )
-from kadr.protocol.messages import Add, Doctor, Ping, Remove, Rescan, Roots, Status, Stop, Verify
+from kadr.protocol.messages import (
+    Add,
+    Doctor,
+    Pause,
+    Ping,
+    Remove,
+    Rescan,
+    Resume,
+    Roots,
+    Status,
+    Stop,
+    Verify,
+)
 from kadrd.ingest import volume
-from kadrd.serve import finding, pictures, report
+from kadrd.serve import finding, pictures, report, tagging
 from kadrd.serve.caller import Caller, absolute, on_disk
+from kadrd.serve.doctor import examine
 from kadrd.serve.parts import Parts
 from kadrd.serve.session import Closed, Perform, Say
 from kadrd.serve.turns import Client
@@ -36,6 +50,7 @@ from kadrd.values import Problem
 from kadrd.verify import Verification
 
 PROGRESS_SECONDS = 0.2
+LONGEST_PAUSE = 366 * 86_400.0
 
 
 def performer(parts: Parts) -> Perform:
@@ -163,7 +178,18 @@ async def status(parts: Parts, _request: Status, caller: Caller) -> dict[str, An
 
 
 async def doctor(parts: Parts, _request: Doctor, _caller: Caller) -> dict[str, Any]:
-    return {"checks": await parts.aside.run(lambda: report.doctor(parts))}
+    return {"checks": await examine(parts)}
+
+
+async def pause(parts: Parts, request: Pause, _caller: Caller) -> dict[str, Any]:
+    if not 0 <= request.seconds <= LONGEST_PAUSE:
+        raise BadParameter(why="A pause lasts from 0 seconds to a year")
+    await parts.aside.run(partial(parts.ingest.pauses.begin, request.seconds or math.inf))
+    return {"sentence": parts.ingest.pauses.sentence}
+
+
+async def resume(parts: Parts, _request: Resume, _caller: Caller) -> dict[str, Any]:
+    return {"paused": await parts.aside.run(parts.ingest.resume)}
 
 
 async def stop(parts: Parts, _request: Stop, _caller: Caller) -> dict[str, Any]:
@@ -180,6 +206,9 @@ COMMANDS: dict[type[Any], Callable[[Parts, Any, Caller], Awaitable[dict[str, Any
     messages.Save: finding.save,
     messages.Saved: finding.saved,
     messages.Unsave: finding.unsave,
+    messages.Tag: tagging.tag,
+    messages.Untag: tagging.untag,
+    messages.Tags: tagging.tags,
     messages.Thumbnails: pictures.thumbnails,
     messages.Sheet: pictures.sheet,
     Roots: roots,
@@ -189,6 +218,8 @@ COMMANDS: dict[type[Any], Callable[[Parts, Any, Caller], Awaitable[dict[str, Any
     messages.Sync: sync,
     Verify: verify,
     Doctor: doctor,
+    Pause: pause,
+    Resume: resume,
     Stop: stop,
 }
 # Cancel belongs to the session: it concerns the connection's own requests.

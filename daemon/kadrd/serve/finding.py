@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,6 @@ from kadr.protocol.messages import (
     BY,
     GROUPS,
     MAX_LIMIT,
-    ROWS_A_REPLY,
     SORTS,
     Dups,
     Hit,
@@ -34,10 +33,12 @@ from kadr.protocol.messages import (
 from kadrd.query import dups as doubles
 from kadrd.query.answer import Answer, Wanting, answer
 from kadrd.query.asking import Asked
+from kadrd.query.keeping import kept
 from kadrd.query.parse import condition_of
 from kadrd.serve import report
 from kadrd.serve.caller import Caller, absolute, on_disk
 from kadrd.serve.parts import Parts
+from kadrd.serve.rows import Row, full, replies, rows
 from kadrd.serve.waiting import Tell, sync, worked
 from kadrd.store.selection import Selection
 from kadrd.values import Skipped, Vector
@@ -57,7 +58,8 @@ async def search(parts: Parts, request: Search, caller: Caller) -> dict[str, Any
         await sync(parts, Sync(), caller)
     if request.follow:
         return await _followed(parts, asked, caller)
-    return await _found(parts, asked, caller)
+    everything = Selection(parts.reader)
+    return await _found(parts, asked, caller, partial(full, selection=everything) if request.facts else rows)
 
 
 async def similar(parts: Parts, request: Similar, caller: Caller) -> dict[str, Any]:
@@ -69,7 +71,7 @@ async def similar(parts: Parts, request: Similar, caller: Caller) -> dict[str, A
     _check(asked)
     if request.sync:
         await sync(parts, Sync(), caller)
-    return await _found(parts, asked, caller)
+    return await _found(parts, asked, caller, rows)
 
 
 def _check(asked: Asked) -> None:
@@ -86,22 +88,25 @@ def _check(asked: Asked) -> None:
         absolute(asked.cwd)
 
 
-async def _found(parts: Parts, asked: Asked, caller: Caller) -> dict[str, Any]:
-    """Send the hits, and how complete they are."""
+async def _found(
+    parts: Parts, asked: Asked, caller: Caller, told: Callable[[list[Hit]], list[Row]]
+) -> dict[str, Any]:
+    """Send the hits, each page as *told* gives it, and how complete they are."""
     started = time.monotonic()
     count = 0
     async with caller.unsent:
-        found, first_hits, fresh = await _answered(parts, asked, caller)
+        found, first_hits, fresh = await answered(parts, asked, caller)
         hits: list[Hit] | None = first_hits
         while hits is not None:
             count += len(hits)
-            for first in range(0, len(hits), ROWS_A_REPLY):
-                await caller.say(Item([hit._asdict() for hit in hits[first : first + ROWS_A_REPLY]]))
+            told_of = await caller.turn(partial(told, hits)) if told is not rows else rows(hits)
+            for reply in replies(told_of):
+                await caller.say(Item(reply))
             hits = await caller.turn(partial(next, found.pages, None)) if found.several else None
     return {"count": count, "took_ms": _since(started), **found.about, **fresh}
 
 
-async def _answered(parts: Parts, asked: Asked, caller: Caller) -> tuple[Answer, list[Hit], dict[str, Any]]:
+async def answered(parts: Parts, asked: Asked, caller: Caller) -> tuple[Answer, list[Hit], dict[str, Any]]:
     """The answer and its first hits, once every picture that the question names has its vector, and how fresh it is."""
     vectors: dict[bytes, Vector] = {}
 
@@ -143,20 +148,20 @@ async def _followed(parts: Parts, asked: Asked, caller: Caller) -> dict[str, Any
     while True:
         if revision != parts.ingest.revision:
             revision = parts.ingest.revision
-            found, hits, _ = await _answered(parts, asked, caller)
-            more = await caller.turn(partial(_all, found.pages))
+            found, hits, _ = await answered(parts, asked, caller)
+            more = await caller.turn(partial(every, found.pages))
             now = {hit.path: hit._asdict() for hit in (*hits, *more)}
             new = [row | {"event": "new"} for path, row in now.items() if path not in shown]
             gone = [row | {"event": "gone"} for path, row in shown.items() if path not in now]
-            for first in range(0, len(gone + new), ROWS_A_REPLY):
-                await caller.say(Item((gone + new)[first : first + ROWS_A_REPLY]))
+            for reply in replies(gone + new):
+                await caller.say(Item(reply))
             if not told:
                 await caller.say(Progress("follow", len(now), len(now)))
             shown, told = now, True
         await asyncio.sleep(FOLLOW_SECONDS)
 
 
-def _all(pages: Iterator[list[Hit]]) -> list[Hit]:
+def every(pages: Iterator[list[Hit]]) -> list[Hit]:
     return [hit for page in pages for hit in page]
 
 
@@ -168,13 +173,13 @@ async def dups(parts: Parts, request: Dups, caller: Caller) -> dict[str, Any]:
         raise BadParameter(why="near has to be a cosine, from 0 to 1")
     if request.sync:
         await sync(parts, Sync(), caller)
-    groups, rows = await worked(parts.verifying, caller, lambda tell: _doubles(parts, request, tell))
-    for first in range(0, len(rows), ROWS_A_REPLY):
-        await caller.say(Item(rows[first : first + ROWS_A_REPLY]))
-    return {"groups": groups, "files": len(rows)}
+    groups, found = await worked(parts.verifying, caller, lambda tell: _doubles(parts, request, tell))
+    for reply in replies(found):
+        await caller.say(Item(reply))
+    return {"groups": groups, "files": len(found)}
 
 
-def _doubles(parts: Parts, request: Dups, tell: Tell) -> tuple[int, list[dict[str, Any]]]:
+def _doubles(parts: Parts, request: Dups, tell: Tell) -> tuple[int, list[Row]]:
     """(how many groups, a row for each file of each group)."""
     selection = Selection(parts.reader, *condition_of(request.text, parts.asks.world(request.cwd)))
     groups = list(doubles.exact(selection.doubles()))
@@ -188,11 +193,11 @@ def _doubles(parts: Parts, request: Dups, tell: Tell) -> tuple[int, list[dict[st
             )
             if len(shown) > 1:
                 groups.append(doubles.Group("near", shown, score))
-    rows = [row for number, group in enumerate(groups, 1) for row in _rows(selection, number, group)]
-    return len(groups), rows
+    found = [row for number, group in enumerate(groups, 1) for row in _rows(selection, number, group)]
+    return len(groups), found
 
 
-def _rows(selection: Selection, number: int, group: doubles.Group) -> Iterator[dict[str, Any]]:
+def _rows(selection: Selection, number: int, group: doubles.Group) -> Iterator[Row]:
     for file in selection.of_files(group.files):
         yield {
             "group": number, "kind": group.kind, "score": round(group.score, 4), "size": file.size, "path": file.path,
@@ -209,19 +214,21 @@ async def save(parts: Parts, request: Save, caller: Caller) -> dict[str, Any]:
         raise BadParameter(
             why=f"A saved search cannot be called {request.name!r}: 1 to {MAX_NAME} letters, none of {NO_NAME}"
         )
-    await caller.turn(lambda: condition_of(request.text, parts.asks.world(b"/")))  # a mistake is told now
-    await parts.aside.run(lambda: parts.searches.put(name, request.text))
-    return {"name": name}
+    if request.cwd:
+        absolute(request.cwd)
+    text = await caller.turn(lambda: kept(request.text, parts.asks.world(request.cwd)))
+    await parts.aside.run(lambda: parts.searches.put(name, text))
+    return {"name": name, "text": text}
 
 
 async def saved(parts: Parts, _request: Saved, _caller: Caller) -> dict[str, Any]:
-    kept = await parts.aside.run(parts.searches.all)
-    return {"searches": [{"name": name, "text": text} for name, text in kept.items()]}
+    searches = await parts.aside.run(parts.searches.all)
+    return {"searches": [{"name": name, "text": text} for name, text in searches.items()]}
 
 
 async def unsave(parts: Parts, request: Unsave, _caller: Caller) -> dict[str, Any]:
-    kept = await parts.aside.run(parts.searches.all)
-    if request.name not in kept:
+    searches = await parts.aside.run(parts.searches.all)
+    if request.name not in searches:
         raise BadParameter(why=f"There is no saved search {request.name!r}")
     await parts.aside.run(lambda: parts.searches.remove(request.name))
-    return {"name": request.name, "text": kept[request.name]}
+    return {"name": request.name, "text": searches[request.name]}

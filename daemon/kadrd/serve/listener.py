@@ -13,11 +13,15 @@ import socket
 import stat
 import struct
 import sys
+import time
 from typing import NamedTuple
 
 from kadr.protocol.paths import SOCKET_PATH_LIMIT
 
 BACKLOG = 128
+# Who looks after the lock's holder shares the lock for microseconds; one that was stopped in them is not waited for longer.
+LOOKER_SECONDS = 2.0
+_PAUSE = 0.001
 
 
 class AlreadyRunning(Exception):
@@ -38,11 +42,9 @@ class Lock:
     def __init__(self, path: str) -> None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _taken(self._descriptor):
             os.close(self._descriptor)
-            raise AlreadyRunning(path) from None
+            raise AlreadyRunning(path)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)  # for people, and for `kadrd model use`
 
@@ -63,6 +65,27 @@ class Lock:
         os.close(self._descriptor)
 
 
+def _taken(descriptor: int) -> bool:
+    """Whether the lock is ours now. One that can be shared is held by nobody: somebody only looks (`holder`)."""
+    until = time.monotonic() + LOOKER_SECONDS
+    while not _flocked(descriptor, fcntl.LOCK_EX):
+        if not _flocked(descriptor, fcntl.LOCK_SH) or time.monotonic() > until:
+            return False
+        fcntl.flock(
+            descriptor, fcntl.LOCK_UN
+        )  # two that start at once must not look like lookers to each other
+        time.sleep(_PAUSE)
+    return True
+
+
+def _flocked(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def holder(path: str) -> int | None:
     """The process that holds the lock *path*, if there is one."""
     with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
@@ -80,6 +103,8 @@ class Door(NamedTuple):
     path: str
     inode: int
     device: int
+    passed: bool = False
+    """a service manager's, which keeps it and its name when we go"""
 
     def leads_here(self) -> bool:
         """Whether the name still is this socket's: a cleaner or another program may have taken it away."""
@@ -88,6 +113,15 @@ class Door(NamedTuple):
         except OSError:
             return False
         return (found.st_ino, found.st_dev) == (self.inode, self.device)
+
+
+def opened(passed: socket.socket | None, path: str) -> Door:
+    """The door at *path*: that of a socket that a service manager *passed*, or a new one. Raises UnsafeFolder or OSError."""
+    if passed is None:
+        return listen(path)
+    _private_folder(os.path.dirname(path))
+    found = os.lstat(path)
+    return Door(passed.dup(), path, found.st_ino, found.st_dev, passed=True)
 
 
 def listen(path: str) -> Door:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from kadr.protocol.paths import Paths
 from kadrd.config import Config
+from kadrd.doctor.disks import Sight
 from kadrd.embed.models import Model
 from kadrd.ingest.loop import Ingest
 from kadrd.ingest.watch import Watcher
@@ -16,6 +18,7 @@ from kadrd.ingest.workers import Worker, WorkerLost
 from kadrd.places import Places
 from kadrd.query.asking import Asks, Serving
 from kadrd.serve.pool import Aside, Pool
+from kadrd.serve.tag_parts import TagParts
 from kadrd.store.reader import Reader
 from kadrd.store.salvage import Salvaged
 from kadrd.store.searches import Searches
@@ -34,7 +37,7 @@ class Parts:
 
     def __init__(
         self, *, paths: Paths, config: Config, reader: Reader, ingest: Ingest, watcher: Watcher, serving: Serving,
-        worker: Worker, places: Places, searches: Searches, stop: Callable[[], None],
+        worker: Worker, places: Places, searches: Searches, tags: TagParts, stop: Callable[[], None],
     ) -> None:  # fmt: skip
         self.paths, self.config, self.reader, self.ingest, self.watcher = (
             paths,
@@ -43,7 +46,7 @@ class Parts:
             ingest,
             watcher,
         )
-        self.serving, self.places, self.searches = serving, places, searches
+        self.serving, self.places, self.searches, self.tags = serving, places, searches, tags
         self.stop = stop
         self.instance = str(uuid.uuid4())
         self.started = time.monotonic()
@@ -57,6 +60,8 @@ class Parts:
         self.verifying = Aside(VERIFICATIONS)
         self.disks = Aside(DISK_CALLS)
         """For paths that users name: were their disk dead, `aside` would soon be full."""
+        self.looks: dict[bytes, asyncio.Future[Sight]] = {}
+        """Looks of `doctor` at watched folders that have not come back, by path: one a folder."""
         self._worker, self._one_at_a_time = worker, threading.Lock()
 
     @property

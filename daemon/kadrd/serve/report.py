@@ -1,21 +1,19 @@
-"""How the daemon feels, in words and numbers: freshness of an answer, status, doctor. Reads; changes nothing."""
+"""How the daemon feels, in words and numbers: freshness of an answer, status. Reads; changes nothing."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from typing import Any
 
 from kadrd import __version__
+from kadrd.doctor.check import many
 from kadrd.serve.parts import Parts
-from kadrd.store.schema import SQLITE_VERSION
 
 # A path can take 4,096 bytes and a reply 1 MiB, so the list is bounded by both.
 MAX_FAILURES = 1000
 MAX_FAILURE_BYTES = 256 * 1024
-LOW_SPACE = 512 << 20
 
 
 def freshness(parts: Parts) -> dict[str, Any]:
@@ -37,23 +35,33 @@ def warnings(parts: Parts) -> list[str]:
     ingest = parts.ingest
     troubles = (ingest.trouble, ingest.pipeline.trouble)
     found = [f"New pictures cannot be indexed at the moment: {trouble}." for trouble in troubles if trouble]
+    if paused := ingest.pauses.sentence:
+        found.insert(0, f"{paused}; `kadr resume` goes on with it.")
+    if parts.tags.tagger.trouble:
+        found.append(f"Tags cannot be written at the moment: {parts.tags.tagger.trouble}.")
     if parts.salvaged and not parts.salvaged.roots:
         found.append(parts.salvaged.sentence)
     if count := len(parts.watcher.unwatched):
         found.append(
-            f"{_many(count, 'folder')} cannot be watched, so changes there are noticed later (`kadr doctor` says why)."
+            f"{many(count, 'folder')} cannot be watched, so changes there are noticed later (`kadr doctor` says why)."
         )
     if count := len(ingest.scanner.unreadable):
         found.append(
-            f"{_many(count, 'folder')} cannot be read; what was known is kept (`kadr doctor` says which)."
+            f"{many(count, 'folder')} cannot be read; what was known is kept (`kadr doctor` says which)."
         )
     return found
+
+
+def sentence(parts: Parts) -> str:
+    """One line for the service manager: what is wrong, or that all is well."""
+    return next(iter(warnings(parts)), f"answers with the model {parts.serving.model.name}")
 
 
 def status(parts: Parts) -> dict[str, Any]:
     """The object of `kadr status --json`."""
     reader, ingest, serving = parts.reader, parts.ingest, parts.serving
     counts = reader.counts()
+    untagged, tagged = parts.tags.reader.counts()
     return {
         "version": __version__,
         "model": serving.model.name,
@@ -63,6 +71,7 @@ def status(parts: Parts) -> dict[str, Any]:
         "pictures": counts.pictures,
         "pending": counts.pending,
         "scanning": ingest.scanner.unseen,
+        "paused": ingest.pauses.left > 0,
         "failures": _failures(parts),
         "failures_total": counts.failures,
         "encodes": ingest.pipeline.counts["encodes"],
@@ -72,6 +81,8 @@ def status(parts: Parts) -> dict[str, Any]:
         "full_scans": ingest.scanner.full_scans,
         "shards": serving.index.shards,
         "vectors": serving.index.count,
+        "untagged": untagged,
+        "tagged": tagged,
         "requests": parts.requests,
         "rss_bytes": _rss(),
         "uptime_s": round(time.monotonic() - parts.started, 1),
@@ -107,101 +118,3 @@ def _rss() -> int:
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
-
-
-def doctor(parts: Parts) -> list[dict[str, Any]]:
-    """What could be wrong around the daemon, each with its remedy."""
-    return [*_about_watching(parts), *_about_disk(parts), *_about_pictures(parts)]
-
-
-def _about_watching(parts: Parts) -> list[dict[str, Any]]:
-    unwatched, alive = len(parts.watcher.unwatched), parts.watcher.alive
-    unreadable = sorted(parts.ingest.scanner.unreadable)
-    return [
-        _check(
-            "watching",
-            not unwatched,
-            f"{_many(unwatched, 'folder')} not watched, looked at by the clock"
-            if unwatched
-            else "every folder is watched",
-            _more_watches(alive) if unwatched else "",
-        ),
-        _check(
-            "watcher",
-            alive,
-            "it is alive" if alive else "it is dead",
-            ""
-            if alive
-            else "Nothing at once: kadr starts another one every 30 s. If it stays dead, look at the log.",
-        ),
-        _check(
-            "permissions",
-            not unreadable,
-            f"{_many(len(unreadable), 'folder')} cannot be read, first {os.fsdecode(unreadable[0])}"
-            if unreadable
-            else "every folder can be read",
-            "Give yourself the right to read them (chmod u+rx), or check the disk." if unreadable else "",
-        ),
-    ]
-
-
-def _more_watches(alive: bool) -> str:
-    """Linux bounds the watches of a user, and the programs that may watch at all."""
-    limit = "max_user_watches" if alive else "max_user_instances"
-    now = _number(f"/proc/sys/fs/inotify/{limit}")
-    return f"Raise the limit: sudo sysctl fs.inotify.{limit}={2 * now}" if now else "Watch fewer folders."
-
-
-def _about_disk(parts: Parts) -> list[dict[str, Any]]:
-    free = shutil.disk_usage(parts.paths.state).free
-    damage, damaged = parts.reader.damage(), parts.serving.index.damaged
-    return [
-        _check("space", free > LOW_SPACE, f"{free >> 20:,} MB free for the catalogue", "Free some space." if free <= LOW_SPACE else ""),
-        _check("catalogue", not damage, damage or f"whole, SQLite {SQLITE_VERSION}{_salvaged(parts)}", "Run `kadr verify`: it has the catalogue made anew." if damage else ""),
-        _check("shards", not damaged, f"{_many(damaged, 'shard')} being built again" if damaged else f"{parts.serving.index.shards} sealed", "Wait: it comes from the catalogue, and nothing is encoded again." if damaged else ""),
-    ]  # fmt: skip
-
-
-def _salvaged(parts: Parts) -> str:
-    return f". {parts.salvaged.sentence}" if parts.salvaged else ""
-
-
-def _about_pictures(parts: Parts) -> list[dict[str, Any]]:
-    counts = parts.reader.counts()
-    offline = parts.reader.offline_roots()
-    serving = parts.serving
-    return [
-        _check("model", True, f"{serving.model.name}, {serving.model.dimension} numbers, {', '.join(serving.model.languages) or 'languages unknown'}", ""),
-        _check("roots", not offline, f"offline: {', '.join(map(os.fsdecode, offline))}" if offline else "all online", "Connect the disk; nothing is forgotten meanwhile. If what lies there now is meant: kadr add FOLDER" if offline else ""),
-        _check("worker", True, _cage(parts), ""),
-        _check("pictures", True, f"{counts.failures:,} files could not be read as a picture (`kadr status` lists them)" if counts.failures else "every file could be read", ""),
-    ]  # fmt: skip
-
-
-def _cage(parts: Parts) -> str:
-    """What a decoder that was taken over could not do."""
-    locked = parts.ingest.worker.locked
-    if locked is None:
-        return "has not run yet"
-    held = [
-        text
-        for text, holds in (("write files", locked.files), ("open sockets or run programs", locked.calls))
-        if holds
-    ]
-    return f"cannot {' or '.join(held)}" if held else "as free as you are: this system offers no cage"
-
-
-def _check(name: str, ok: bool, says: str, act: str) -> dict[str, Any]:
-    return {"name": name, "ok": ok, "says": says, "act": act}
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
-def _number(path: str) -> int | None:
-    try:
-        with open(path, encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return None

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from kadr.protocol.errors import Cancelled, Degraded
+from kadr.protocol.errors import Cancelled, Degraded, Paused
 from kadr.protocol.messages import Progress, Sync
 from kadrd.ingest.loop import Fence
 from kadrd.serve.caller import Caller
@@ -40,6 +40,8 @@ async def _watch(parts: Parts, caller: Caller, fence: Fence, passed: asyncio.Fut
         done, pending = counts["finished"] - fence.finished, await caller.turn(parts.reader.pending)
         stage = "scan" if fence.ticket is None else "index"
         await caller.say(Progress(stage, done, done + pending, counts["failed"] - fence.failed))
+        if parts.ingest.pauses.left:
+            raise Paused(why=parts.ingest.pauses.sentence)  # that too
         if trouble := parts.ingest.trouble or parts.ingest.pipeline.trouble:
             raise Degraded(why=trouble)  # it would wait for as long as that lasts
 

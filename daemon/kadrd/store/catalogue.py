@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from kadrd.store import durable, roots_copy, schema
 from kadrd.store.facts import FactsTable
+from kadrd.store.tags import TagsTable
 from kadrd.store.tree import Tree
 from kadrd.store.vectors import packed, proof, unpacked
 from kadrd.values import Digest, Encoded, Skipped, Stat, State, VectorRow, Waiting
@@ -60,7 +61,8 @@ class Catalogue:
             self._run = self._connection.execute
             with schema.damage_told(path):
                 self._age_at_start, self._started = self._age_kept(), clock()
-                self.tree, self.facts = Tree(self._connection, self.age), FactsTable(self._connection)
+                self.tree = Tree(self._connection, self.age)
+                self.facts, self.tags = FactsTable(self._connection), TagsTable(self._connection)
                 self._roots = roots_copy.Kept(path, self.tree, self.setting)
                 self._roots.check(self.transaction)
                 self._prove_vectors()

@@ -6,6 +6,7 @@ map: whoever calls has both already.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterable
@@ -59,7 +60,10 @@ class FactsTable:
         self._run("DELETE FROM labels WHERE file_id = ?", (file_id,))
         self._run_many("INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?)", labels)
         where_words = " ".join(place.names) if place else ""
-        said = (facts.title, facts.description, "\n".join(row[2] for row in labels), where_words)
+        # What we wrote ourselves is no witness: a search by words would only find again what a search by meaning found.
+        ours = self._ours(file_id)
+        theirs = "\n".join(label for _, _, label, plain in labels if plain not in ours)
+        said = (facts.title, facts.description, theirs, where_words)
         self._run("DELETE FROM texts WHERE rowid = ?", (file_id,))
         self._run(
             f"INSERT INTO texts (rowid, name, {_TEXTS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -94,6 +98,11 @@ class FactsTable:
         ids = [(file_id,) for file_id in file_ids]
         self._run_many("DELETE FROM facts WHERE file_id = ?", ids)  # texts go with them, by a trigger
         self._run_many("DELETE FROM labels WHERE file_id = ?", ids)
+
+    def _ours(self, file_id: int) -> set[str]:
+        """The tags that we wrote on the file, folded."""
+        rows = self._run("SELECT ours FROM written WHERE file_id = ?", (file_id,))
+        return {folded(label) for (ours,) in rows for label in json.loads(ours)}
 
     def _name_of(self, file_id: int) -> str:
         name: bytes = self._run("SELECT name FROM files WHERE id = ?", (file_id,)).fetchone()[0]

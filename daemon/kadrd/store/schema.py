@@ -109,6 +109,16 @@ MIGRATIONS = (
         name, title, description, labels, place, forms, tokenize = "unicode61 remove_diacritics 0");
     CREATE TRIGGER facts_forgotten AFTER DELETE ON facts BEGIN DELETE FROM texts WHERE rowid = old.file_id; END;
     """,
+    # 4: tags that we wrote on files, and files that wait for theirs
+    """
+    CREATE TABLE written (                  -- tag/carrier.py, Memory: by what it can be undone
+        file_id INTEGER NOT NULL REFERENCES files ON DELETE CASCADE, carrier TEXT NOT NULL,
+        ours TEXT NOT NULL, suppressed TEXT NOT NULL, theirs TEXT NOT NULL,     -- lists, as JSON
+        before BLOB, after BLOB NOT NULL, inode INTEGER NOT NULL,
+        PRIMARY KEY (file_id, carrier)) WITHOUT ROWID;
+    CREATE TABLE untagged (                 -- files to look at, and the ticket of the change that they wait for
+        file_id INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE, ticket INTEGER NOT NULL);
+    """,
 )
 
 # What a try again may mend: a full disk, another connection, a disk that fails, missing rights.

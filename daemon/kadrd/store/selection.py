@@ -7,13 +7,16 @@ means is not known here. Files are chosen, pictures are searched: a picture coun
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadrd.store.facts import Kind
 from kadrd.store.reader import Reader
+from kadrd.values import Facts
+
+_T = TypeVar("_T")
 
 _AT_ONCE = 500
 _FROM = (
@@ -59,6 +62,19 @@ class Double(NamedTuple):
     file_id: int
 
 
+class Said(NamedTuple):
+    """All that is kept of a file."""
+
+    size: int
+    """bytes"""
+    format: str
+    """as decoding it found"""
+    facts: Facts
+
+
+# Facts in the catalogue that are no labels, in the order of values.Facts.
+_FACTS = Facts._fields[: Facts._fields.index("keywords")]
+_SAID = ", ".join("taken_offset" if name == "offset" else f"facts.{name}" for name in _FACTS)
 _COLUMNS = (
     f"files.id, picture_id, folders.path || '/' || files.name, essence_key, width, height, {_DATE}, size, taken, taken_offset, "
     "make, model, city, region, country"
@@ -154,6 +170,19 @@ class Selection:
                 found.setdefault(file_id, []).append((Kind(kind), label.decode(errors="replace")))
         return found
 
+    def said(self, paths: Sequence[bytes]) -> dict[bytes, Said]:
+        """What is kept of each of these files that is shown, whether it belongs to the selection or not."""
+        found: dict[int, tuple[bytes, list[Any]]] = {}
+        for folder, names in _by_folder(paths):
+            rows = self._reader.ask(
+                f"SELECT files.id, files.name, size, pictures.format, {_SAID} FROM {_FROM} "
+                f"WHERE {_SHOWN} AND facts.file_id IS NOT NULL AND folders.path = ? AND files.name IN ({_marks(names)})",
+                (folder, *names),
+            )
+            found |= {id_: (folder + b"/" + name, facts) for id_, name, *facts in rows}
+        labels = self.labels(found)
+        return {path: _said(facts, labels.get(id_, [])) for id_, (path, facts) in found.items()}
+
     def _ask(self, sql: str, values: Sequence[Any] = (), first: Sequence[Any] = ()) -> list[Any]:
         """The condition's values stand before those of what is said behind it."""
         return self._reader.ask(sql, (*first, *self._values, *values))
@@ -165,10 +194,30 @@ def _shown(row: tuple[Any, ...]) -> Shown:
     return Shown._make((file_id, picture_id, path, key.hex(), *numbers, *texts))
 
 
-def _chunks(items: list[int]) -> Iterator[list[int]]:
+def _said(row: Sequence[Any], labels: Sequence[tuple[Kind, str]]) -> Said:
+    size, format_ = row[0], row[1].decode(errors="replace")
+    facts = (one.decode(errors="replace") if isinstance(one, bytes) else one for one in row[2:])
+    keywords, tags, people = (
+        tuple(label for kind, label in labels if kind == wanted)
+        for wanted in (Kind.KEYWORD, Kind.TAG, Kind.PERSON)
+    )
+    return Said(size, format_, Facts._make((*facts, keywords, tags, people)))
+
+
+def _by_folder(paths: Sequence[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
+    names: dict[bytes, list[bytes]] = {}
+    for path in paths:
+        folder, _, name = path.rpartition(b"/")
+        names.setdefault(folder, []).append(name)
+    for folder, found in names.items():
+        for chunk in _chunks(found):
+            yield folder, chunk
+
+
+def _chunks(items: list[_T]) -> Iterator[list[_T]]:
     for start in range(0, len(items), _AT_ONCE):
         yield items[start : start + _AT_ONCE]
 
 
-def _marks(chunk: list[int]) -> str:
+def _marks(chunk: Sequence[object]) -> str:
     return ",".join("?" * len(chunk))

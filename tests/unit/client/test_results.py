@@ -12,7 +12,8 @@ import pytest
 
 from kadr.export import EVERYTHING
 from kadr.protocol.errors import QueryError
-from kadr.protocol.messages import MAX_LIMIT, Dups, End, Err, Item, Progress, Save, Search, Unsave
+from kadr.protocol.facts import Facts
+from kadr.protocol.messages import MAX_LIMIT, Dups, End, Err, Hit, Item, Progress, Save, Search, Unsave
 
 
 def test_a_mistake_in_the_query(daemon, kadr):
@@ -46,6 +47,12 @@ def test_nothing_close(daemon, kadr):
     )
     daemon.on("similar", End({"close": False, "best": 0.1}))
     assert 'kadr similar "/x.jpg" --min-score 0' in kadr("similar", "/x.jpg").err
+
+
+def test_nothing_close_by_a_hair(daemon, kadr):
+    """A score just below the limit of 0.2 is not shown as the limit."""
+    daemon.on("search", End({"close": False, "best": 0.1998}))
+    assert "(the nearest scores 0.199)" in kadr("unicorn").err
 
 
 def test_nothing_that_the_filters_let_through(daemon, kadr):
@@ -136,9 +143,9 @@ def test_export(daemon, hit, kadr):
     assert second["path_hex"] == "2f62ff"
     assert "group" not in first
     assert "why" not in first
-    assert daemon.requests == [Search(EVERYTHING, MAX_LIMIT, cwd=os.getcwdb())]
+    assert daemon.requests == [Search(EVERYTHING, MAX_LIMIT, cwd=os.getcwdb(), facts=True)]
     kadr("export", "cat", "-e", "jpg", "--sort", "date", "-n5")
-    assert daemon.requests[-1] == Search('cat ext:"jpg"', 5, sort="date", cwd=os.getcwdb())
+    assert daemon.requests[-1] == Search('cat ext:"jpg"', 5, sort="date", cwd=os.getcwdb(), facts=True)
 
 
 def test_everything_is_a_query():
@@ -157,17 +164,8 @@ def test_export_as_a_table(daemon, hit, kadr):
     daemon.on("search", Item([hit(b"/a", place=odd, tags=["x", "y"])]), Item([hit(b"/b\xff")]), End({}))
     out = kadr("export", "--csv", "tag:x").out
     rows = list(csv.DictReader(io.StringIO(out.decode("utf-8", "surrogateescape"))))
-    assert list(rows[0]) == [
-        "path",
-        "score",
-        "picture",
-        "width",
-        "height",
-        "taken",
-        "place",
-        "camera",
-        "tags",
-    ]
+    of_a_hit = [name for name in Hit._fields if name not in ("group", "why")]
+    assert list(rows[0]) == [*of_a_hit, *Facts._fields]
     assert (rows[0]["place"], rows[0]["tags"], rows[1]["path"]) == (odd, "x; y", "/b\udcff")
     assert b"/b\xff," in out
 
@@ -184,7 +182,7 @@ def test_saved_searches(daemon, kadr, terminal):
     daemon.on("saved", End({"searches": [{"name": "best", "text": 'beach rating:">=4"'}]}))
     daemon.on("unsave", End({}))
     assert kadr("save", "best", "beach", "--rating", ">=4").code == 0
-    assert daemon.requests[-1] == Save("best", 'beach rating:">=4"')
+    assert daemon.requests[-1] == Save("best", 'beach rating:">=4"', os.getcwdb())
     assert kadr("saved").out == b'best\tbeach rating:">=4"\n'
     assert terminal("saved").out == b'best  beach rating:">=4"\n'
     assert json.loads(kadr("saved", "--json").out)["name"] == "best"
@@ -197,14 +195,20 @@ def test_a_saved_folder_stays_where_it_is(daemon, kadr, monkeypatch, tmp_path):
     daemon.on("save", End({}))
     monkeypatch.chdir(tmp_path)
     kadr("save", "here", "--in", "x", "--in", "~/y")
-    assert daemon.requests == [Save("here", f'(in:"{tmp_path}/x" OR in:"~/y")')]
+    assert daemon.requests == [Save("here", f'(in:"{tmp_path}/x" OR in:"~/y")', os.fsencode(tmp_path))]
+
+
+def test_what_was_saved_is_shown(daemon, kadr):
+    """Where the daemon keeps whole paths instead of those that were typed, people see what is kept."""
+    daemon.on("save", End({"name": "here", "text": 'in:"/p"'}))
+    assert kadr("save", "here", "in:.").err == 'kadr: saved: kadr saved:here asks for in:"/p"\n'
 
 
 def test_filters_alone_can_be_saved(daemon, kadr):
     """`kadr save raw --format raw` needs no words."""
     daemon.on("save", End({}))
     assert kadr("save", "raw", "--format", "raw").code == 0
-    assert daemon.requests == [Save("raw", 'format:"raw"')]
+    assert daemon.requests == [Save("raw", 'format:"raw"', os.getcwdb())]
 
 
 def test_no_saved_search_yet(daemon, kadr):

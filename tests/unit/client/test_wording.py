@@ -56,6 +56,45 @@ def test_one_line(argv, text):
     assert said(*argv) == text
 
 
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("camera:Canon EOS 5D", 'camera:"Canon EOS 5D"'),
+        ("-camera:Canon EOS 5D", '-camera:"Canon EOS 5D"'),
+        ("камера:Зенит ЕТ", 'камера:"Зенит ЕТ"'),
+        ("near:New York,20km", 'near:"New York,20km"'),
+        ("person:Olena Kovalenko", 'person:"Olena Kovalenko"'),
+        ("taken:last year", 'taken:"last year"'),
+        ("снято:прошлая неделя", 'снято:"прошлая неделя"'),
+        ("taken:summer weekend", 'taken:"summer weekend"'),
+        ("taken:summer 2019", 'taken:"summer 2019"'),
+        ("taken:2019 2020", "taken:2019 2020"),
+        ("sunset camera:canon iso:>800", "sunset camera:canon iso:>800"),
+        ("camera:canon iso:>800", "camera:canon iso:>800"),
+        ("place:Ukraine mountains", "place:Ukraine mountains"),
+        ("in:~/Pictures dog", "in:~/Pictures dog"),
+        ("focal:>=200mm Bird", "focal:>=200mm Bird"),
+        ("tag:a OR tag:b", "tag:a OR tag:b"),
+        ("camera:Canon OR", "camera:Canon OR"),
+        ("camera:Canon -Nikon", "camera:Canon -Nikon"),
+        ("taken:2023 Beach", "taken:2023 Beach"),
+        ("Re: Zero", "Re: Zero"),
+    ],
+)
+def test_one_word_of_the_command_line(word, text):
+    """A single word that is a filter with a name behind it is that filter; one that begins with a filter and goes on is a query."""
+    assert said(word) == text
+
+
+def test_a_folder_with_a_blank_in_its_name(tmp_path, monkeypatch):
+    """A single word that is in: and a folder that exists is that folder, in whatever letters."""
+    monkeypatch.chdir(tmp_path)
+    assert said("in:my pictures") == "in:my pictures"
+    (tmp_path / "my pictures").mkdir()
+    assert said("in:my pictures") == 'in:"my pictures"'
+    assert said(f"in:{tmp_path}/my pictures") == f'in:"{tmp_path}/my pictures"'
+
+
 def test_a_file_with_a_blank_in_its_name(tmp_path, monkeypatch):
     """A single word that names a picture is the picture, and not two words."""
     monkeypatch.chdir(tmp_path)

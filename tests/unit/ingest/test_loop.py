@@ -9,6 +9,7 @@ import pytest
 
 from kadrd.config import Config
 from kadrd.ingest.loop import Ingest
+from kadrd.ingest.pausing import Pauses
 from kadrd.ingest.pipeline import Pipeline
 from kadrd.ingest.settle import Settle
 from kadrd.ingest.suspended import SLEEP_SECONDS, Suspended, asleep
@@ -27,7 +28,7 @@ class Clock:
 
 
 @pytest.fixture
-def ingest(scanned):
+def ingest(scanned, tmp_path):
     """The ingest thread, not begun, over a scanner, a watch and a catalogue."""
     config, settle = Config(), Settle(0.0)
     worker = Worker(config.worker)
@@ -36,6 +37,7 @@ def ingest(scanned):
             catalogue=scanned.catalogue, config=config, backlog=scanned.backlog, watcher=scanned.watcher,
             worker=worker, settle=settle, scanner=scanned.scanner,
             pipeline=Pipeline(scanned.catalogue, worker, settle, 1), switch=pytest.fail,
+            pauses=Pauses(str(tmp_path / "pause.json")),
         )  # fmt: skip
 
 

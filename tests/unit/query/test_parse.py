@@ -325,9 +325,26 @@ def test_no_path_without_a_folder(world):
 
 def test_condition_of(world):
     """The filters of a text as SQL; a text without any holds for everything."""
-    assert condition_of("red bicycle", world) == ("", ())
     assert condition_of("", world) == ("", ())
     assert condition_of("iso:>800", world) == ("facts.iso > ?", (800.0,))
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("iso:>800 beach", "beach"),
+        ('iso:>800 "red car"', '"red car"'),
+        ("tag:a like:b.jpg", "like:b.jpg"),
+        ("tag:a - ./b.jpg", "-"),
+        ("saved:beaches", "saved:beaches"),
+    ],
+)
+def test_words_where_nothing_ranks(world, text, wrong):
+    """What would be ignored, since nothing is ranked, is refused where it stands."""
+    with pytest.raises(QueryError, match="Words rank") as caught:
+        condition_of(text, world)
+    detail = caught.value.detail
+    assert text[detail["column"] :][: detail["length"]] == wrong
 
 
 def test_written_is_what_is_meant():

@@ -1,10 +1,15 @@
-"""The lock: when it is lost, and when nobody can say."""
+"""The lock: when it is lost, when nobody can say, and who only looks at it."""
 
 import contextlib
 import errno
+import fcntl
 import os
+import threading
 
-from kadrd.serve.listener import Lock
+import pytest
+
+from kadrd.serve import listener
+from kadrd.serve.listener import AlreadyRunning, Lock, holder
 
 
 def test_lock_on_a_disk_that_fails(fuse, tmp_path):
@@ -20,3 +25,39 @@ def test_lock_on_a_disk_that_fails(fuse, tmp_path):
         disk.healthy()
         os.unlink(disk.folder / "lock")
         assert not lock.holds()
+
+
+def test_a_daemon_that_starts_while_somebody_looks(tmp_path, monkeypatch):
+    """Who asks at that moment which process holds the lock does not keep a daemon from starting."""
+    path, tried = str(tmp_path / "lock"), threading.Event()
+    monkeypatch.setattr(listener.time, "sleep", lambda _: tried.set())
+    with open(path, "w+") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)  # as `holder` does, for longer
+        got = []
+        starting = threading.Thread(target=lambda: got.append(Lock(path)))
+        starting.start()
+        assert tried.wait(45)
+        fcntl.flock(looking, fcntl.LOCK_UN)
+        starting.join(45)
+    (lock,) = got
+    assert holder(path) == os.getpid()
+    lock.release()
+    assert holder(path) is None
+
+
+def test_one_that_looks_for_ever(tmp_path, monkeypatch):
+    """A process that was stopped while it looked is not waited for without end."""
+    clock = iter(range(0, 100, 1))
+    monkeypatch.setattr(listener.time, "monotonic", lambda: float(next(clock)))
+    with open(tmp_path / "lock", "w+") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        with pytest.raises(AlreadyRunning):
+            Lock(str(tmp_path / "lock"))
+
+
+def test_a_second_daemon(tmp_path):
+    """A second daemon is told so at once."""
+    lock = Lock(str(tmp_path / "lock"))
+    with pytest.raises(AlreadyRunning):
+        Lock(str(tmp_path / "lock"))
+    lock.release()

@@ -75,6 +75,22 @@ def test_hits_tell_what_the_file_says(shelf):
     }
 
 
+def test_everything_that_is_kept_of_a_file(shelf):
+    """All that was read of a file can be had again, by its path; of what is not shown nothing."""
+    told = BEACH._replace(
+        lens="EF 50mm", software="GIMP", iso=800, aperture=2.8, exposure=0.004, focal=50.0, altitude=-3.5, orientation=6,
+        description="Two lines\nof words",
+    )  # fmt: skip
+    shelf.add(b"full.jpg", told, KYIV)
+    shelf.add(b"bare.jpg", Facts())
+    shelf.add(b"unread.jpg")
+    names = [b"full.jpg", b"bare.jpg", b"unread.jpg", b"none.jpg"]
+    said = Selection(shelf.reader).said([b"/r/" + name for name in names] + [b"/elsewhere/full.jpg"])
+    assert set(said) == {b"/r/full.jpg", b"/r/bare.jpg"}
+    assert said[b"/r/full.jpg"] == (1, "PNG", told)
+    assert said[b"/r/bare.jpg"].facts == Facts()
+
+
 @pytest.mark.parametrize(
     "word",
     ["walking", "Beaches", "families", "sea", "HOLIDAY", "Олену", "Киеве", "Київ", "Ukraine", "1", "img"],
