@@ -1,7 +1,10 @@
 """Tags from the picture to where other programs look, and back: written when asked, never an encode, nobody else's lost."""
 
+import contextlib
+import errno
 import os
 import shutil
+import subprocess
 
 import pytest
 from PIL import Image
@@ -240,3 +243,51 @@ def test_what_a_kill_has_left_is_removed(launch, tmp_path, pictures, words):
     assert answer.body["written"] == 1, answer
     last.ask(Untag(all=True))
     assert path.read_bytes() == before
+
+
+@pytest.fixture
+def ramfs(tmp_path):
+    """A file system that keeps no extended attributes."""
+    place = tmp_path / "ramfs"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "ramfs", "none", place], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"this machine does not mount: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", place])
+
+
+def test_a_disk_without_attributes_gets_sidecars(daemon, ramfs, pictures, words):
+    """Where a disk keeps no extended attributes the tags are laid beside the pictures, and nobody speaks of a full disk."""
+    path = pictures.one(ramfs / "a.jpg")
+    with pytest.raises(OSError, match="not supported"):
+        os.setxattr(path, XDG, b"x")
+    _sidecars_instead(daemon, ramfs, [path], words)
+
+
+def test_a_file_whose_room_is_used_up_gets_a_sidecar(daemon, disk, tmp_path, pictures, words):
+    """A file with attributes up to the last byte that ext4 has for them gets a sidecar; its attributes stay as they are."""
+    place = tmp_path / "stick"
+    disk("stick").mount(place)
+    path, other = pictures.one(place / "a.jpg"), pictures.one(place / "b.jpg")
+    for size in (900, 400, 200, 100, 50, 20, 8):
+        with contextlib.suppress(OSError):
+            os.setxattr(path, f"user.fill{size}", b"x" * size)
+    before = {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    _sidecars_instead(daemon, place, [path], words, other)
+    assert {name: os.getxattr(path, name) for name in os.listxattr(path)} == before
+
+
+def _sidecars_instead(daemon, place, files, words, *others):
+    daemon.add(place)
+    daemon.sync()
+    answer = tag(daemon, words, paths=[os.fsencode(place)])
+    beside = [row for row in answer.rows if row["carrier"] == "sidecar"]
+    assert [row["path"] for row in beside] == list(map(os.fsencode, files))
+    assert all(path.with_name(path.name + ".xmp").exists() for path in files)
+    assert all("disk full" not in str(row).lower() for row in answer.rows)
+    assert daemon.status()["warnings"] == []
+    assert all(map(tags, others))
+    daemon.ask(Untag(all=True))
+    assert not any(path.with_name(path.name + ".xmp").exists() for path in files)
+    daemon.remove(place)
