@@ -8,6 +8,7 @@ holds unit vectors of the right number and size.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
 from collections.abc import Callable, Sequence
