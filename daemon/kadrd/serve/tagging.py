@@ -15,11 +15,12 @@ from itertools import groupby
 from typing import Any
 
 from kadr.protocol.errors import BadParameter, Degraded, NotARoot, NotFound
-from kadr.protocol.messages import CARRIERS, Item, Progress, Tag, Tags, Untag
+from kadr.protocol.messages import CARRIERS, Item, Progress, Sync, Tag, Tags, Untag
 from kadrd.query.asking import Asked
 from kadrd.serve.caller import Caller, absolute, on_disk
 from kadrd.serve.finding import answered, every
 from kadrd.serve.parts import Parts
+from kadrd.serve.waiting import sync
 from kadrd.store.tags import Taggable
 from kadrd.tag.carrier import Refused
 from kadrd.tag.labelling import Wanted
@@ -36,6 +37,7 @@ async def tag(parts: Parts, request: Tag, caller: Caller) -> dict[str, Any]:
         raise BadParameter(why="threshold has to be from 0 to 1")
     if request.vocabulary:
         absolute(request.vocabulary)
+    await sync(parts, Sync(), caller)  # a file that waits to be read may show something else by now
     file_ids = await _files(parts, request, caller)
     given = Wanted(
         tuple(request.write),

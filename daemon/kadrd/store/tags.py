@@ -19,7 +19,7 @@ from kadrd.values import Memory, Stat, State
 _AT_ONCE = 500
 _MEMORY = "ours, suppressed, theirs, before, after, written.inode"
 _FILE = (
-    "SELECT files.id, folders.path || '/' || name, picture_id, root_id, files.ticket, size, mtime_ns, ctime_ns, files.inode "
+    "SELECT files.id, folders.path || '/' || name, picture_id, root_id, files.ticket, state = 1, size, mtime_ns, ctime_ns, files.inode "
     "FROM files JOIN folders ON folders.id = folder_id JOIN roots ON roots.id = root_id "
 )
 
@@ -32,6 +32,8 @@ class Taggable(NamedTuple):
     picture_id: int
     root_id: int
     ticket: int
+    settled: bool
+    """whether it shows what the catalogue says; else it waits to be read"""
     stat: Stat
 
 
@@ -102,15 +104,16 @@ class TagsTable:
     def carries(
         self, file: Taggable, now: Now, kind: Kind, added: Sequence[str], removed: Sequence[str]
     ) -> None:
-        """The file is as *now* since we wrote, with other labels of a kind. What else changed since the catalogue looked is left
-        for the scan to find.
+        """The settled *file* is as *now* since we wrote, with other labels of a kind. When the scan came first, and found just what we
+        left, the file waits no more; what else changed is left for it to find.
         """
+        stat = now.stat
         cursor = self._run(
-            "UPDATE files SET ctime_ns = ?, beside = ?, state = ? WHERE id = ? AND ticket = ? AND state IN (0, 1) "
-            "AND size = ? AND mtime_ns = ? AND inode = ? AND file_key IS NOT NULL AND picture_id IS NOT NULL",
+            "UPDATE files SET ctime_ns = ?, beside = ?, state = ? WHERE id = ? AND file_key IS NOT NULL AND picture_id = ? "
+            "AND size = ? AND mtime_ns = ? AND inode = ? AND (state = 1 AND ticket = ? OR state = 0 AND ctime_ns = ? AND beside = ?)",
             (
-                now.stat.ctime_ns, now.beside, State.INDEXED, file.file_id, file.ticket,
-                now.stat.size, now.stat.mtime_ns, now.stat.inode,
+                stat.ctime_ns, now.beside, State.INDEXED, file.file_id, file.picture_id,
+                stat.size, stat.mtime_ns, stat.inode, file.ticket, stat.ctime_ns, now.beside,
             ),
         )  # fmt: skip
         if cursor.rowcount:
@@ -201,7 +204,7 @@ def _memory(row: Sequence[Any]) -> Memory:
 
 
 def _taggable(row: Sequence[Any]) -> Taggable:
-    return Taggable._make((*row[:5], Stat(*row[5:])))
+    return Taggable._make((*row[:5], bool(row[5]), Stat(*row[6:])))
 
 
 def _chunks(items: Sequence[int]) -> Iterator[list[int]]:

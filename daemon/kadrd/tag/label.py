@@ -3,16 +3,16 @@
 Every word's worth for a picture is `sharp * likeness - plain * rarity`, and the words share a certainty of 1 by the exponentials of
 their worths (softmax), together with a share for `nothing of these`. A word's confidence is its own share and those of all words
 below it: who cannot tell a foal from a pony is still sure of a horse. So of two words for much the same none is written rather than
-either, and of what is written at least so much is true as its confidence says.
+either, and of what is written mostly more is true than its confidence says.
 
 - likeness: the cosine of picture and word, each less the middle of its kind: CLIP keeps pictures and words in two cones;
 - rarity: how far a word lies from the middle of all words. Everyday words lie near it (dog, ball), and far out those that a model
   answers with when it knows nothing better (puncher, playpen).
 
 A word for a picture follows from the picture, the model, the words and the calibration, not from the order of indexing. Of the
-library a calibration knows the middle of a sample, and nothing else; so it is made once and kept. Any 8 pictures give the same
-precision, any 128 nine of ten of the same tags (recorded CLIP, mini). Without any, half as many pictures get one: no fixed middle
-fits all models, and that of the words is another cone's.
+library a calibration knows the middle of a sample, and nothing else; so it is made once and kept. Any 32 pictures give much the same
+precision, any 128 nine of ten of the same words (recorded CLIP, mini). There is no fixed middle that fits all models, and
+without any CLIP writes one word of twenty.
 
 bench/labels.py prints the figures that the constants were chosen by. Rejected there: the bare cosine, by which "diving board" is
 among the five nearest of 1,203 nouns for one photograph in nine, and its deviation over the library, by which it is "dirt bike";

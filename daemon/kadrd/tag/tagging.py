@@ -112,7 +112,9 @@ class Tagging:
             # A place that is not among the rules' any more keeps what it carries.
             kept = [name for name in remembered if not (rules and name in rules.carriers)]
             yield from (Want(file, name, remembered[name].ours, remembered[name]) for name in kept)
-            if rules and file.picture_id in labels:
+            if rules and not file.settled:
+                yield from (Want(file, name, (), remembered.get(name)) for name in rules.carriers)
+            elif rules and file.picture_id in labels:
                 words = tuple(word for word, _ in labels[file.picture_id])
                 for name in rules.carriers:
                     yield Want(file, name, words, remembered.get(name))
@@ -146,11 +148,11 @@ class Tagging:
             yield Outcome(again, self._trial(again))
 
     def _trial(self, want: Want) -> Done | Refused:
+        if want.tags is None:
+            return _without(want)
         now = self._look(want.file.path)
         if now is None or not _same(now, want.file):
             return _MOVING
-        if want.tags is None:
-            return _without(want)
         return self._carriers[want.carrier].write(want.file.path, want.tags, want.memory, trial=True)
 
     # Remember
@@ -178,15 +180,13 @@ class Tagging:
         want, result = planned.want, planned.result
         if isinstance(result, Refused) or not (result.changed or want.tags is None):
             return planned
+        carrier = self._carriers[want.carrier]
+        if want.tags is None:
+            return Outcome(want, carrier.remove(want.file.path, want.memory), self._seen(want))
         before = self._look(want.file.path)
         if before is None or not _same(before, want.file):
             return Outcome(want, _MOVING)
-        carrier = self._carriers[want.carrier]
-        if want.tags is None:
-            result = carrier.remove(want.file.path, want.memory)
-        else:
-            result = carrier.write(want.file.path, want.tags, want.memory)
-        return Outcome(want, result, self._seen(want))
+        return Outcome(want, carrier.write(want.file.path, want.tags, want.memory), self._seen(want))
 
     def _seen(self, want: Want) -> Now | None:
         """What the file is like since, when it is certain that the change is ours alone."""
@@ -225,7 +225,7 @@ def _commit(table: TagsTable, files: Sequence[Taggable], done: Iterable[Outcome]
 
 def _same(now: Now, file: Taggable) -> bool:
     """Whether the file holds what the catalogue knows of it. Attributes may be others."""
-    return now.stat._replace(ctime_ns=0) == file.stat._replace(ctime_ns=0)
+    return file.settled and now.stat._replace(ctime_ns=0) == file.stat._replace(ctime_ns=0)
 
 
 def _without(want: Want) -> Done:

@@ -125,6 +125,18 @@ def test_our_own_write_is_no_change(catalogue, tags, folder, add):
     assert (known.stat, known.state, known.beside) == (now.stat, State.INDEXED, 7)
 
 
+def test_our_own_write_that_the_scan_saw_first(catalogue, tags, folder, add):
+    """A file that the scan took for changed because of our write waits no more; one with another change goes on waiting."""
+    file_id = add(b"a.jpg")
+    (file,) = tags.files(tags.below(b""))
+    ours, other = STAT._replace(ctime_ns=999), STAT._replace(ctime_ns=998)
+    for seen, state in ((other, State.PENDING), (ours, State.INDEXED)):
+        with catalogue.transaction():
+            catalogue.tree.files_changed([(file_id, seen)])
+            catalogue.tags.carries(file, Now(ours, 0), Kind.TAG, ["beach"], [])
+        assert catalogue.tree.folder(b"/r").files[b"a.jpg"].state is state
+
+
 @pytest.mark.parametrize("changed", [{"mtime_ns": 1}, {"size": 1}, {"inode": 1}])
 def test_somebody_elses_change_is_found(catalogue, tags, folder, add, changed):
     """When more than the ctime is another, nothing is taken over: the scan finds the change and the file is read."""
