@@ -8,8 +8,8 @@ picture; last, at the default threshold, the precision without the word that is 
 Recorded vectors of CLIP ViT-B/32 (no text can be encoded, so words are nouns that were recorded): 984 photographs of Flickr8k; the
 calibration of each half is made from the other one. A noun is right when it or a synonym of its list stands in a caption, by stems;
 of our own words also when one below it does. Captions leave things out: by eye 22 of 74 that count as wrong were right. The constants
-of tag/label.py were chosen on these photographs and lists, so other photographs may give less; without dogs, a quarter of them, less is
-right, as the last column shows.
+of tag/label.py were chosen on these photographs and lists, so other photographs may give less; without the word written
+most, which is dog, less is right, as the last column shows.
 NAME (mini) over Flickr8k in the same way, and over Caltech-101: right is the class, what our tree has above it, and TRUE.
 
 FOLDER may hold oid.txt, o365.txt and coco.txt, a name a line, of the nouns whose vectors have none in DIR.

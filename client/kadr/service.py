@@ -44,6 +44,8 @@ class Manager(NamedTuple):
     files: dict[str, str]
     enable: tuple[tuple[str, ...], ...]
     disable: tuple[tuple[str, ...], ...]
+    forgive: tuple[tuple[str, ...], ...]
+    """before any start: it may have given up after five in vain; it fails where nothing is to forgive"""
     begin: tuple[tuple[str, ...], ...]
     end: tuple[tuple[str, ...], ...]
     again: tuple[tuple[str, ...], ...]
@@ -81,6 +83,7 @@ def is_installed() -> bool:
 
 def begin() -> bool:
     """Have the manager start the daemon, if the service is installed here. Whether it did."""
+    _tell_installed(lambda manager: manager.forgive)
     return _tell_installed(lambda manager: manager.begin)
 
 
@@ -106,6 +109,8 @@ def _install(manager: Manager) -> int:
     running = _ran(manager.is_running).ok
     if not running and not _handed_over():
         return FAILED
+    for words in manager.forgive:
+        _ran(words)
     steps = manager.again if running and written else manager.enable
     for words in steps:
         ran = _ran(words)
@@ -245,6 +250,7 @@ def _systemd() -> Manager:
         files=units.systemd(command(), carried),
         enable=(reload, tell("enable", "--now", *both)),
         disable=(tell("disable", "--now", *both),),
+        forgive=(tell("reset-failed", *both),),
         begin=(tell("start", *both),),
         end=(tell("stop", *both),),
         again=(reload, tell("enable", *both), tell("restart", units.SERVICE)),
@@ -265,6 +271,7 @@ def _launchd() -> Manager:
         files=units.launchd(command(), units.Own(paths.socket, paths.log)),
         enable=(load,),
         disable=(unload,),
+        forgive=(),
         begin=(load,),
         end=(unload,),
         again=(unload, load),

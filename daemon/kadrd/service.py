@@ -41,7 +41,7 @@ from kadrd.query.asking import Serving
 from kadrd.query.meaning import Words
 from kadrd.query.scores import Scores
 from kadrd.serve import activation, commands, listener, report
-from kadrd.serve.listener import Lock, LockLost
+from kadrd.serve.listener import Lock, LockLost, taken_over
 from kadrd.serve.notify import Manager
 from kadrd.serve.parts import Parts
 from kadrd.serve.session import BUSY_RETRY_MS, Session
@@ -69,25 +69,16 @@ async def run(paths: Paths, config: Config, shelf: Shelf) -> None:
     # `kadrd model` sends it to whoever holds the lock, which may be long before anybody listens.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     manager, passed = Manager(), activation.passed(paths.socket)
-    lock = Lock(lock_path(paths))
-    mending = Mending(
-        paths.state,
-        shards_folder(paths),
-        lambda: {model.fingerprint: model.name for model in shelf.readable()},
-    )
+    path = lock_path(paths)
+    lock = taken_over(path) if passed or manager.listens else Lock(path)
+    models = lambda: {model.fingerprint: model.name for model in shelf.readable()}  # noqa: E731
+    mending = Mending(paths.state, shards_folder(paths), models)
     try:
         while not told.is_set():
             try:
                 await Service(
-                    paths,
-                    config,
-                    shelf,
-                    lock=lock,
-                    mending=mending,
-                    told=told,
-                    manager=manager,
-                    passed=passed,
-                ).run()
+                    paths, config, shelf, lock=lock, mending=mending, told=told, manager=manager, passed=passed,
+                ).run()  # fmt: skip
             except Exception as error:
                 if not mending.heard(error):
                     raise
@@ -122,7 +113,7 @@ class Service:
             self._build(open_parts)
             _spare_the_collector()
             self._door = listener.opened(self._passed, self._paths.socket)
-            self._server = await asyncio.start_unix_server(self._connected, sock=self._door.socket)
+            self._server = await self._serving_at(self._door)
             self._on_signals()
             self._ingest.call(self._choose)  # it may have changed before anybody listened
             self._ingest.start()
@@ -170,9 +161,13 @@ class Service:
         except (OSError, listener.UnsafeFolder) as error:
             log.warning("the socket cannot be made: %s", error)  # in ten seconds again
             return
-        server = await asyncio.start_unix_server(self._connected, sock=door.socket)
+        server = await self._serving_at(door)
         self._server.close()
         self._door, self._server = door, server
+
+    async def _serving_at(self, door: listener.Door) -> asyncio.Server:
+        # start_unix_server takes the socket's name away when it closes, from Python 3.13 on: a manager's too.
+        return await asyncio.start_server(self._connected, sock=door.socket, backlog=listener.BACKLOG)
 
     # Building
 

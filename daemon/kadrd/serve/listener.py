@@ -7,8 +7,11 @@ moment in which others could connect, and no unlinking of somebody else's live s
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import logging
 import os
+import signal
 import socket
 import stat
 import struct
@@ -18,10 +21,15 @@ from typing import NamedTuple
 
 from kadr.protocol.paths import SOCKET_PATH_LIMIT
 
+log = logging.getLogger(__name__)
+
 BACKLOG = 128
 # Who looks after the lock's holder shares the lock for microseconds; one that was stopped in them is not waited for longer.
 LOOKER_SECONDS = 2.0
 _PAUSE = 0.001
+# A daemon ends within 20 s (service.py), its threads and libraries a little later.
+OVER_SECONDS = 30.0
+_LOOK = 0.05
 
 
 class AlreadyRunning(Exception):
@@ -65,6 +73,29 @@ class Lock:
         os.close(self._descriptor)
 
 
+def taken_over(path: str) -> Lock:
+    """The lock for a daemon that a service manager starts: one that holds it already is asked to end, and waited for.
+
+    That one was started by hand. Were the manager's to give way, its clients would knock until systemd gives the socket up.
+    Raises AlreadyRunning after OVER_SECONDS.
+    """
+    until, seen, asked = time.monotonic() + OVER_SECONDS, None, None
+    while True:
+        try:
+            return Lock(path)
+        except AlreadyRunning:
+            if time.monotonic() > until:
+                raise
+        # Seen twice: whoever has just taken the lock has not yet written its number over that of one before.
+        seen, before = holder(path), seen
+        if seen and seen == before and seen != asked:
+            log.info("the daemon %d is asked to end: the service manager's takes its place", seen)
+            with contextlib.suppress(OSError):
+                os.kill(seen, signal.SIGTERM)
+            asked = seen
+        time.sleep(_LOOK)
+
+
 def _taken(descriptor: int) -> bool:
     """Whether the lock is ours now. One that can be shared is held by nobody: somebody only looks (`holder`)."""
     until = time.monotonic() + LOOKER_SECONDS
@@ -87,13 +118,22 @@ def _flocked(descriptor: int, how: int) -> bool:
 
 
 def holder(path: str) -> int | None:
-    """The process that holds the lock *path*, if there is one."""
+    """The process that holds the lock *path*, if there is one that can be told."""
     with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            return int(file.read())
+            number = int(file.read())
+            return number if _is_daemon(number) else None
     return None
+
+
+def _is_daemon(number: int) -> bool:
+    """Whether the process may be sent a signal: one in a container has another number here, which is somebody else's."""
+    if sys.platform != "linux":
+        return True
+    with open(f"/proc/{number}/cmdline", "rb") as file:
+        return b"kadrd" in file.read()
 
 
 class Door(NamedTuple):
@@ -116,12 +156,22 @@ class Door(NamedTuple):
 
 
 def opened(passed: socket.socket | None, path: str) -> Door:
-    """The door at *path*: that of a socket that a service manager *passed*, or a new one. Raises UnsafeFolder or OSError."""
-    if passed is None:
+    """The door at *path*: that of a socket that a service manager *passed*, or a new one where that has lost its name. Raises
+    UnsafeFolder or OSError.
+    """
+    if passed is None or not _leads_somewhere(path):
         return listen(path)
     _private_folder(os.path.dirname(path))
     found = os.lstat(path)
     return Door(passed.dup(), path, found.st_ino, found.st_dev, passed=True)
+
+
+def _leads_somewhere(path: str) -> bool:
+    """Whether somebody listens at *path*. Who holds the lock may take it for the manager: no other daemon does."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.setblocking(False)
+        # EAGAIN: as many wait there as there is room for.
+        return caller.connect_ex(path) in (0, errno.EAGAIN)
 
 
 def listen(path: str) -> Door:

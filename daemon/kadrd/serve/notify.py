@@ -29,6 +29,11 @@ class Manager:
         """Seconds without a sign of life after which we are killed; 0: nobody counts."""
         self._status = ""
 
+    @property
+    def listens(self) -> bool:
+        """Whether somebody manages us."""
+        return bool(self._address)
+
     def busy(self) -> None:
         """A start begins, which may take long. Also when the service begins anew, long after `ready`."""
         self.status("is starting")
@@ -46,7 +51,7 @@ class Manager:
             if self.watchdog and working():
                 self._say("WATCHDOG=1")
             self.status(sentence())
-            await asyncio.sleep(self.watchdog / 2 or STATUS_SECONDS)
+            await asyncio.sleep(min(self.watchdog / 2 or STATUS_SECONDS, STATUS_SECONDS))
 
     def status(self, sentence: str) -> None:
         """One line for people, in `systemctl status`."""

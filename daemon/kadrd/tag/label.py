@@ -36,8 +36,8 @@ VERSION = 1
 """Rises with whatever changes the labels of a picture."""
 
 THRESHOLD = 0.6
-"""At this confidence 8 to 9 of 10 words are right with recorded CLIP, whatever the words, and with mini on plain pictures of one thing;
-with mini on photographs of people doing something 3 of 4."""
+"""At this confidence 8 to 9 of 10 words are right with recorded CLIP, whichever list of words stands beside rivals, and with mini on plain
+pictures of one thing; with mini on photographs of people doing something 3 of 4."""
 
 AT_MOST = 5
 """words of a picture"""
