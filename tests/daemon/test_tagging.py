@@ -1,7 +1,6 @@
 """Tags from the picture to where other programs look, and back: written when asked, never an encode, nobody else's lost."""
 
 import contextlib
-import errno
 import os
 import shutil
 import subprocess
@@ -241,8 +240,7 @@ def test_what_a_kill_has_left_is_removed(launch, tmp_path, pictures, words):
     daemon.kill()
     again = launch(daemon.home, environment={"KADR_CRASH": "tag-ready"})
     with pytest.raises((OSError, errors.KadrError)):
-        answer = tag(again, words, write=["embedded"])
-        raise AssertionError(answer)
+        tag(again, words, write=["embedded"])
     assert path.read_bytes() == before
     assert len(list(folder.iterdir())) > 1
     last = launch(daemon.home)
@@ -261,11 +259,13 @@ def ramfs(tmp_path):
     """A file system that keeps no extended attributes."""
     place = tmp_path / "ramfs"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "ramfs", "none", place], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "ramfs", "none", place], capture_output=True, text=True, check=False
+    )
     if mounted.returncode:
         pytest.skip(f"this machine does not mount: {mounted.stderr.strip()}")
     yield place
-    subprocess.run(["umount", "--lazy", place])
+    subprocess.run(["umount", "--lazy", place], check=False)
 
 
 def test_a_disk_without_attributes_gets_sidecars(daemon, ramfs, pictures, words):
