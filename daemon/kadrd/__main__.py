@@ -142,14 +142,14 @@ def _shelf(paths: places.Paths) -> Shelf:
 def model(args: argparse.Namespace) -> int:
     """kadrd model add | list | use | remove"""
     from kadrd.embed import commands
-    from kadrd.serve.listener import holder
+    from kadrd.serve.listener import holder, tell
     from kadrd.service import lock_path
 
     paths = places.current()
     code = commands.run(args, _shelf(paths), print)
     running = holder(lock_path(paths))
     if code == OK and running is not None:
-        os.kill(running, signal.SIGHUP)  # the daemon looks again at what is chosen
+        tell(running, signal.SIGHUP)  # the daemon looks again at what is chosen
     return code
 
 

@@ -190,13 +190,14 @@ def test_meant_for_another(plain):
         assert connection.end(Ping()) == {}
 
 
-def test_the_lock_decides(plain, launch):
-    """A daemon that is handed a socket while another one runs in this home ends with 75 and leaves the socket."""
-    other = launch(plain.home)
-    process = plain.start()
-    _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 75, said
-    assert other.alive
+def test_it_takes_over(plain, launch):
+    """A daemon that was started by hand gives way to the one that the manager starts, which answers with the same index."""
+    other = launch(plain.home)  # it has its own socket where the manager's was
+    plain.start()
+    plain.hears("READY=1".__eq__)
+    assert other.wait() == 0
+    with Connection(plain.home.paths.socket) as connection:
+        assert connection.end(Ping()) == {}
 
 
 @pytest.mark.parametrize("kind", ["elsewhere", "datagram", "deaf", "file", "network"])
@@ -226,6 +227,16 @@ def test_one_of_many(plain, tmp_path_factory):
         plain.hears("READY=1".__eq__)
         assert f"socket:[{os.fstat(other.fileno()).st_ino}]" not in held(process.pid)
     with Connection(plain.home.paths.socket) as connection:
+        assert connection.end(Ping()) == {}
+
+
+def test_a_socket_without_a_name(plain):
+    """When somebody deleted the manager's socket before the daemon starts, it makes one of its own in that place."""
+    path = Path(plain.home.paths.socket)
+    path.unlink()
+    plain.start()
+    plain.hears("READY=1".__eq__)
+    with Connection(str(path)) as connection:
         assert connection.end(Ping()) == {}
 
 

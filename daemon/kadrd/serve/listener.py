@@ -88,10 +88,8 @@ def taken_over(path: str) -> Lock:
                 raise
         # Seen twice: whoever has just taken the lock has not yet written its number over that of one before.
         seen, before = holder(path), seen
-        if seen and seen == before and seen != asked:
-            log.info("the daemon %d is asked to end: the service manager's takes its place", seen)
-            with contextlib.suppress(OSError):
-                os.kill(seen, signal.SIGTERM)
+        if seen and seen == before and seen != asked and tell(seen, signal.SIGTERM):
+            log.info("the daemon %d was asked to end: the service manager's takes its place", seen)
             asked = seen
         time.sleep(_LOOK)
 
@@ -118,22 +116,28 @@ def _flocked(descriptor: int, how: int) -> bool:
 
 
 def holder(path: str) -> int | None:
-    """The process that holds the lock *path*, if there is one that can be told."""
+    """The process that holds the lock *path*, if there is one."""
     with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            number = int(file.read())
-            return number if _is_daemon(number) else None
+            return int(file.read())
     return None
 
 
-def _is_daemon(number: int) -> bool:
-    """Whether the process may be sent a signal: one in a container has another number here, which is somebody else's."""
-    if sys.platform != "linux":
-        return True
-    with open(f"/proc/{number}/cmdline", "rb") as file:
-        return b"kadrd" in file.read()
+def tell(process: int, number: int) -> bool:
+    """Send a holder of the lock a signal; whether it is a daemon and got it. One in a container has another number outside, which
+    is somebody else's there.
+    """
+    try:
+        if sys.platform == "linux":
+            with open(f"/proc/{process}/cmdline", "rb") as file:
+                if b"kadrd" not in file.read():
+                    return False
+        os.kill(process, number)
+    except OSError:
+        return False
+    return True
 
 
 class Door(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import plistlib
+import re
 import shutil
 import socket
 import subprocess
@@ -21,11 +22,13 @@ TOP = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the verb speaks to systemd here, to launchd on a Mac"
 )
-# Writes what it is asked to a file; fails where the file `refuses` lies; says that a unit is active where `active` lies.
+# Writes what it is asked to a file; fails where the file `refuses` lies; starts nothing more where `gave-up` lies, until it is
+# forgiven; says that a unit is active where `active` lies.
 SYSTEMCTL = """#!/bin/sh
 here=$(dirname "$0")
 echo "$*" >> "$here/asked"
 [ -e "$here/refuses" ] && { echo "Failed to connect to bus: No medium found" >&2; exit 1; }
+case "$*" in *reset-failed*) rm -f "$here/gave-up"; exit;; *start*|*--now*) [ -e "$here/gave-up" ] && exit 1;; esac
 case "$*" in *is-active*) [ -e "$here/active" ]; exit;; *enable\\ --now*|*start*) [ -e "$here/dies" ] || touch "$here/active";; *disable*|*stop*) rm -f "$here/active";; esac
 exit 0
 """
@@ -46,7 +49,9 @@ class Machine:
         file = self.programs / "asked"
         words = file.read_text().splitlines() if file.exists() else []
         file.unlink(missing_ok=True)
-        return [line.removeprefix("--user ") for line in words if "is-active" not in line]
+        return [
+            line.removeprefix("--user ") for line in words if not re.search("is-active|reset-failed", line)
+        ]
 
     def set(self, state: str) -> None:
         (self.programs / state).touch()
@@ -117,6 +122,16 @@ def test_another_version_is_replaced(machine, kadr, monkeypatch):
     code, out, _ = kadr("service", "install")
     assert (code, out.count(b"written: ")) == (0, 1)
     assert machine.asked() == ["daemon-reload", "enable kadrd.socket kadrd.service", "restart kadrd.service"]
+
+
+def test_a_service_that_gave_up(machine, kadr):
+    """After five starts in vain the manager starts no more; once the reason is mended, install and any client have it try again."""
+    for again in (lambda: kadr("service", "install").code == 0, service.begin):
+        kadr("service", "install")
+        (machine.programs / "active").unlink()
+        machine.set("gave-up")
+        assert again()
+        assert (machine.programs / "active").exists()
 
 
 def test_no_manager_answers(machine, kadr):

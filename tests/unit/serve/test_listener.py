@@ -4,12 +4,15 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from kadrd.serve import listener
-from kadrd.serve.listener import AlreadyRunning, Lock, holder
+from kadrd.serve.listener import AlreadyRunning, Lock, holder, taken_over
 
 
 def test_lock_on_a_disk_that_fails(fuse, tmp_path):
@@ -60,4 +63,52 @@ def test_a_second_daemon(tmp_path):
     lock = Lock(str(tmp_path / "lock"))
     with pytest.raises(AlreadyRunning):
         Lock(str(tmp_path / "lock"))
+    lock.release()
+
+
+@pytest.fixture
+def holding(tmp_path):
+    """Starts a process that holds the lock of this test, and runs a program of that name."""
+    started = []
+
+    def start(name):
+        program = tmp_path / name
+        program.write_text(
+            "import sys, time\nfrom kadrd.serve.listener import Lock\n"
+            "lock = Lock(sys.argv[1])\nprint('held', flush=True)\ntime.sleep(60)\n"
+        )
+        process = subprocess.Popen([sys.executable, name, "./lock"], cwd=tmp_path, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout.readline() == b"held\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_manager_takes_over(holding, tmp_path):
+    """A daemon that was started by hand is asked to end by the one that a service manager starts, which then has the lock."""
+    other = holding("kadrd")
+    lock = taken_over(str(tmp_path / "lock"))
+    assert other.wait(45) == -signal.SIGTERM
+    assert lock.holds()
+    lock.release()
+
+
+def test_a_number_that_is_somebody_else_s(holding, tmp_path, monkeypatch):
+    """A process that is no daemon is not ended, though the lock names it: daemons in containers are numbered otherwise."""
+    other = holding("editor")
+    monkeypatch.setattr(listener, "OVER_SECONDS", 0.3)
+    with pytest.raises(AlreadyRunning):
+        taken_over(str(tmp_path / "lock"))
+    assert other.poll() is None
+
+
+def test_nobody_to_take_over_from(tmp_path):
+    """Where no daemon runs the manager's has the lock at once."""
+    lock = taken_over(str(tmp_path / "lock"))
+    assert lock.holds()
     lock.release()
