@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -177,7 +178,11 @@ def test_nothing_is_handed_on(plain, pictures, tmp_path):
 
 def held(pid: int | str) -> set[str]:
     """What the descriptors of a process lead to."""
-    return {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    found = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(file))
+    return found
 
 
 def test_meant_for_another(plain):

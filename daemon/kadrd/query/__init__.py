@@ -10,5 +10,6 @@ wording     the words of a query as a full-text search
 candidates  what may answer; scores and calibrate: what each is worth; fuse: both in one order
 rank        files as hits; group: which belong together
 dups        files that show the same
+keeping     a query as it is saved
 stages      how long each step took
 """
