@@ -194,7 +194,7 @@ class Service:
             serving=self._with_words(serving), worker=self._worker(), places=self._places,
             searches=Searches(os.path.join(self._paths.state, "searches.json")), tags=self._tags, stop=self._stop,
         )  # fmt: skip
-        # On two cores an answer took 4.1 times as long as alone beside a worker that encodes, 3.1 beside one that stands still
+        # On two cores an answer took 4.1 times as long as alone beside a worker that encodes, 3.3 beside one that stands still
         # for those milliseconds (the longest of a hundred; bench/abuse.py).
         self._parts.pool.stand_still = self._ingest.worker.stand_still
         self._parts.suspect = self._ingest.suspect = self._mending.heard
