@@ -171,6 +171,8 @@ def _summary(found: Sum, did: str) -> Iterator[str]:
     ]  # fmt: skip
     if changed:
         yield f"tags: {', '.join(changed)}"
+    if away := int(found.body.get("away", 0)):
+        yield f"{count(away, 'picture')} on disks that are away: left as they are, ask again when they are back"
     for sentence, number in found.refused.most_common(5):
         yield f"{count(number, 'picture')} left alone: {sentence}"
 

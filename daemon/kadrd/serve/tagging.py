@@ -142,11 +142,12 @@ async def _worked(
         chunk = file_ids[first : first + BATCH]
         files = await parts.verifying.run(partial(parts.tags.reader.files, chunk))
         counts["files"] += len(files)
+        counts["away"] += len(chunk) - len(files)
         for root_id, group in groupby(sorted(files, key=_root), key=_root):
             outcomes = await parts.verifying.run(partial(_alone, parts, root_id, list(group), do))
             if rows := list(_rows(outcomes, counts)):
                 await caller.say(Item(rows))
-    return {key: counts[key] for key in ("files", "written", "added", "removed", "refused")}
+    return {key: counts[key] for key in ("files", "away", "written", "added", "removed", "refused")}
 
 
 def _alone(

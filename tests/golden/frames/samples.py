@@ -135,8 +135,8 @@ _ENDS: dict[str, dict[str, Any]] = {
     "save": {"name": "winter", "text": "snow taken:winter"},
     "saved": {"searches": [{"name": "winter", "text": "snow taken:winter"}]},
     "unsave": {"name": "winter", "text": "snow taken:winter"},
-    "tag": {"files": 2, "written": 1, "added": 1, "removed": 0, "refused": 0},
-    "untag": {"files": 2, "written": 1, "added": 0, "removed": 1, "refused": 0},
+    "tag": {"files": 2, "away": 0, "written": 1, "added": 1, "removed": 0, "refused": 0},
+    "untag": {"files": 2, "away": 0, "written": 1, "added": 0, "removed": 1, "refused": 0},
     "tags": {
         "path": ODD,
         "tags": [{"tag": "beach", "whose": "kadr", "in": ["xattr"]}],

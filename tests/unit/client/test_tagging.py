@@ -57,6 +57,12 @@ def test_yes(tagger, kadr):
     assert "extended attributes of 1 picture got tags" in ran.err
 
 
+def test_disks_that_are_away(daemon, kadr):
+    """Pictures on a disk that is away keep what they carry, and that is said."""
+    daemon.on("untag", End(BODY | {"away": 2}))
+    assert "2 pictures on disks that are away" in kadr("untag", "--yes", "--all").err
+
+
 def test_json(tagger, kadr):
     """--json gives one object a line."""
     ran = kadr("tag", "--yes", "--json", "/")
