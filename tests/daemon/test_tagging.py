@@ -221,6 +221,21 @@ def test_copies_without_attributes_are_their_own(daemon, root, album, words):
     assert tags(album[0])
 
 
+@pytest.mark.parametrize("carrier", ["xattr", "sidecar", "embedded"])
+def test_copies_are_untagged_too(daemon, root, album, words, carrier):
+    """A copy of a tagged file, of which nothing is remembered, loses kadr's tags with all others."""
+    before = album[0].read_bytes()
+    tag(daemon, words, write=[carrier])
+    copy = root / "copy.jpg"
+    shutil.copy2(album[0], copy)
+    if carrier == "sidecar":
+        shutil.copy2(root / "0.jpg.xmp", root / "copy.jpg.xmp")
+    daemon.sync()
+    daemon.ask(Untag(all=True))
+    assert copy.read_bytes() == before
+    assert (tags(copy), list(root.glob("*.xmp"))) == ([], [])
+
+
 def test_pixels_are_as_they_were(daemon, root, album, words):
     """Tags inside a file change none of its pixels."""
     before = [Image.open(path).tobytes() for path in album]

@@ -188,6 +188,17 @@ class TagsReader:
                 found.setdefault(file_id, {})[carrier.decode()] = _memory(row)
         return found
 
+    def with_keywords(self, file_ids: Sequence[int]) -> set[int]:
+        """Those of the files that carry keywords, inside or in a sidecar."""
+        return {
+            id_
+            for chunk in _chunks(file_ids)
+            for (id_,) in self._ask(
+                f"SELECT DISTINCT file_id FROM labels WHERE kind = {int(Kind.KEYWORD)} AND file_id IN ({_marks(chunk)})",
+                chunk,
+            )
+        }
+
     def written(self) -> list[int]:
         """Files of which anything is remembered."""
         return [id_ for (id_,) in self._ask("SELECT DISTINCT file_id FROM written")]

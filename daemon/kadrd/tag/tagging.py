@@ -120,13 +120,17 @@ class Tagging:
                     yield Want(file, name, words, remembered.get(name))
 
     def _ours(self, files: Sequence[Taggable]) -> Iterator[Want]:
-        """Every place that carries anything of ours: by our memory, or by the record in the place itself."""
-        memories = self._reader.memories([file.file_id for file in files])
+        """Every place that carries anything of ours: by our memory, or by the record in the place itself. Sidecars and files are
+        looked into only where there are keywords at all: that is much to read.
+        """
+        ids = [file.file_id for file in files]
+        memories, worded = self._reader.memories(ids), self._reader.with_keywords(ids)
         for file in files:
             remembered = memories.get(file.file_id, {})
             for name, carrier in self._carriers.items():
-                carried = carrier.look(file.path)
-                if name in remembered or (not isinstance(carried, Refused) and carried.ours):
+                if name in remembered or (
+                    (name == "xattr" or file.file_id in worded) and _carries(carrier, file)
+                ):
                     yield Want(file, name, None, remembered.get(name))
 
     # Plan
@@ -206,6 +210,11 @@ class Tagging:
             ended = True
         finally:
             self._change(lambda table: _commit(table, files if ended else (), done))
+
+
+def _carries(carrier: Carrier, file: Taggable) -> bool:
+    carried = carrier.look(file.path)
+    return not isinstance(carried, Refused) and bool(carried.ours)
 
 
 def _commit(table: TagsTable, files: Sequence[Taggable], done: Iterable[Outcome]) -> None:
