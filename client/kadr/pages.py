@@ -49,8 +49,18 @@ def status(body: dict[str, Any]) -> list[str]:
                 "memory",
                 f"{body.get('rss_bytes', 0) / 2**20:,.0f} MiB, {count(body.get('shards', 0), 'shard')}",
             ),
+            *_tags(body),
             *(("note", visible(str(warning))) for warning in body.get("warnings", [])),
         ]
+    )
+
+
+def _tags(body: dict[str, Any]) -> list[tuple[str, str]]:
+    waiting, written = body.get("untagged", 0), body.get("tagged", 0)
+    return (
+        [("tags", f"of kadr's on {count(written, 'file')}, {waiting:,} files to look at")]
+        if waiting or written
+        else []
     )
 
 

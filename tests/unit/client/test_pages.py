@@ -98,3 +98,10 @@ def test_many_failures_are_summed_up():
     assert "/p/19  truncated" in page
     assert "/p/20" not in page
     assert "and 1,180 more: kadr status --json" in page
+
+
+def test_tags_are_told_of_only_where_there_are_any():
+    """The status speaks of tags when kadr wrote some, or has files to look at for them."""
+    assert not [line for line in pages.status({}) if line.startswith("tags")]
+    (line,) = [line for line in pages.status({"tagged": 310, "untagged": 1200}) if line.startswith("tags")]
+    assert line.split(maxsplit=1)[1] == "of kadr's on 310 files, 1,200 files to look at"
