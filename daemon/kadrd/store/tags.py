@@ -64,12 +64,15 @@ class TagsTable:
         )
 
     def _inherit(self, file_id: int, file_key: bytes | None, inode: int) -> None:
-        """A rename keeps inode and content; what else has both is a hard link."""
-        self._run(
-            f"INSERT OR IGNORE INTO written SELECT ?, carrier, {_MEMORY} FROM files JOIN written ON file_id = files.id "
-            "WHERE file_key = ? AND files.inode = ? AND files.id != ?",
-            (file_id, file_key, inode, file_id),
-        )
+        """A rename keeps inode and content; what else has both is a hard link. Found by the inode: of one content there may be
+        thousands of copies.
+        """
+        if self._run("SELECT 1 FROM written LIMIT 1").fetchone() is not None:
+            self._run(
+                f"INSERT OR IGNORE INTO written SELECT ?, carrier, {_MEMORY} FROM files JOIN written ON file_id = files.id "
+                "WHERE +file_key = ? AND files.inode = ? AND files.id != ?",
+                (file_id, file_key, inode, file_id),
+            )
 
     def look_at_all(self) -> None:
         """Every file waits: other words, or other places, are wanted."""
