@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kadr.protocol import errors
-from kadr.protocol.messages import Search, Tag, Tags, Untag
+from kadr.protocol.messages import Pause, Resume, Search, Tag, Tags, Untag
 
 XDG, OURS = "user.xdg.tags", "user.org.kadr.tags"
 WORDS = ["red", "green", "blue", "cat", "snow"]
@@ -318,3 +318,32 @@ def _sidecars_instead(daemon, place, files, words, *others):
     daemon.ask(Untag(all=True))
     assert not any(path.with_name(path.name + ".xmp").exists() for path in files)
     daemon.remove(place)
+
+
+def test_tags_go_on_after_a_pause(launch, tmp_path, pictures, words):
+    """Files that waited for their tags when indexing was paused get them when it goes on, though nothing else changes."""
+    folder = tmp_path / "paused"
+    folder.mkdir()
+    path = pictures.one(folder / "a.jpg")
+    daemon = launch(tags={"write": ["xattr"], "threshold": 0.0, "vocabulary": os.fsdecode(words)})
+    daemon.add(folder)
+    caught_up(daemon)
+    assert tags(path)
+    os.removexattr(path, XDG)
+    os.removexattr(path, OURS)
+    daemon.ask(Pause())
+    edited = path.with_name("saving.tmp")
+    edited.write_bytes(pictures.bytes(".jpg"))
+    os.replace(edited, path)
+    daemon.ask(Resume())
+    caught_up(daemon)
+    assert tags(path)
+
+
+def test_words_that_cannot_be_read_are_told(launch, tmp_path):
+    """Settings that name a file of words which is not there do no harm, and every answer says what is wrong."""
+    daemon = launch(tags={"write": ["xattr"], "vocabulary": str(tmp_path / "missing.txt")})
+    while not daemon.status()["warnings"]:
+        pass
+    (warning,) = daemon.status()["warnings"]
+    assert "missing.txt" in warning

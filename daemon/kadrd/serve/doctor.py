@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,8 +27,6 @@ LOOK_SECONDS = 5.0
 SAMPLE_FILES = 64
 # Half of the threads for disks, so that others find one; and of paths no more than half a reply may take.
 MAX_FOLDERS, MAX_PATH_BYTES = 32, 512 * 1024
-
-Indexers = Mapping[str, Indexer | None]
 
 
 class _Known(NamedTuple):

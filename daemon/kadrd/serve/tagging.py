@@ -47,7 +47,7 @@ async def tag(parts: Parts, request: Tag, caller: Caller) -> dict[str, Any]:
     rules = await parts.aside.run(lambda: parts.tags.labelling.rules(given))
     if not rules.carriers:
         raise BadParameter(why="No place is named, and [tags] write names none")
-    tagging = parts.tags.tagger.tagging
+    tagging = parts.tags.tagging
     do = (
         (lambda files: tagging.trial(files, rules))
         if request.trial
@@ -62,10 +62,10 @@ async def tag(parts: Parts, request: Tag, caller: Caller) -> dict[str, Any]:
 async def untag(parts: Parts, request: Untag, caller: Caller) -> dict[str, Any]:
     if request.all == bool(request.paths or request.text):
         raise BadParameter(why="Name files, or say all")
-    tagging = parts.tags.tagger.tagging
+    tagging = parts.tags.tagging
     if request.all and not request.trial:
         await asyncio.wrap_future(parts.ingest.call(parts.tags.no_more))
-    file_ids = parts.tags.reader.below(b"") if request.all else await _files(parts, request, caller)
+    file_ids = await _files(parts, request, caller)  # of nothing named: every one
     return await _worked(parts, caller, file_ids, lambda files: tagging.untag(files, trial=request.trial))
 
 

@@ -57,7 +57,11 @@ class TagsTable:
 
     def settled(self, file_id: int, file_key: bytes | None, inode: int) -> None:
         """The file was read: it is the one that it was before a rename, and may want its tags."""
-        self._inherit(file_id, file_key, inode)
+        written = self._run("SELECT 1 FROM written LIMIT 1").fetchone() is not None
+        if written:
+            self._inherit(file_id, file_key, inode)
+        elif not self.every_file:
+            return  # the usual case: nobody asked for tags
         where = "" if self.every_file else " AND EXISTS (SELECT 1 FROM written WHERE file_id = files.id)"
         self._run(
             f"INSERT OR REPLACE INTO untagged SELECT id, ticket FROM files WHERE id = ?{where}", (file_id,)
@@ -67,12 +71,11 @@ class TagsTable:
         """A rename keeps inode and content; what else has both is a hard link. Found by the inode: of one content there may be
         thousands of copies.
         """
-        if self._run("SELECT 1 FROM written LIMIT 1").fetchone() is not None:
-            self._run(
-                f"INSERT OR IGNORE INTO written SELECT ?, carrier, {_MEMORY} FROM files JOIN written ON file_id = files.id "
-                "WHERE +file_key = ? AND files.inode = ? AND files.id != ?",
-                (file_id, file_key, inode, file_id),
-            )
+        self._run(
+            f"INSERT OR IGNORE INTO written SELECT ?, carrier, {_MEMORY} FROM files JOIN written ON file_id = files.id "
+            "WHERE +file_key = ? AND files.inode = ? AND files.id != ?",
+            (file_id, file_key, inode, file_id),
+        )
 
     def look_at_all(self) -> None:
         """Every file waits: other words, or other places, are wanted."""
@@ -201,10 +204,6 @@ class TagsReader:
                 chunk,
             )
         }
-
-    def written(self) -> list[int]:
-        """Files of which anything is remembered."""
-        return [id_ for (id_,) in self._ask("SELECT DISTINCT file_id FROM written")]
 
 
 def _row(memory: Memory) -> tuple[Any, ...]:

@@ -81,7 +81,7 @@ class Labelling:
     def _labeller(self, path: str) -> Labeller:
         """The one of this vocabulary and the model that answers; the last one is kept."""
         try:
-            words = _read(os.path.expanduser(path)) if path else _everyday()
+            words = _own(os.path.expanduser(path)) if path else _everyday()
         except BadVocabulary as error:
             raise BadParameter(why=str(error)) from None
         serving = self._serving()
@@ -99,11 +99,10 @@ class Labeller:
         self.words, self._index, self._model = words, serving.index, serving.model
         self._texts = vocabulary.phrases(words, serving.model.languages)
         everyday = vocabulary.phrases(_everyday(), serving.model.languages)
-        own = list(dict.fromkeys(set(self._texts) - set(everyday)))
+        own = sorted(set(self._texts) - set(everyday))
         # Ours stand beside every list of the user's, and are not made again for each.
         self._kept = tuple(
-            (texts, KeptRows(serving.model, texts, serving.words.rows, folder))
-            for texts in (everyday, sorted(own))
+            (texts, KeptRows(serving.model, texts, serving.words.rows, folder)) for texts in (everyday, own)
         )
         self._sample = folder / f"{serving.model.fingerprint}-sample.npy"
         self._lock = threading.Lock()
@@ -141,7 +140,17 @@ def _everyday() -> Vocabulary:
     return vocabulary.builtin()
 
 
-def _read(path: str) -> Vocabulary:
+def _own(path: str) -> Vocabulary:
+    """The user's words; the file is read again when it is another one, not for every batch of pictures."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise BadVocabulary(f"{path} cannot be read: {error.strerror}") from None
+    return _read(path, found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+@functools.lru_cache(maxsize=2)
+def _read(path: str, *_stat: int) -> Vocabulary:
     return vocabulary.beside(vocabulary.read(path), _everyday())
 
 

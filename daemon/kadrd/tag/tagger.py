@@ -33,7 +33,7 @@ class Tagger(threading.Thread):
         resting: Callable[[], bool],
     ) -> None:  # fmt: skip
         super().__init__(name="tagger", daemon=True)
-        self.tagging, self._reader = tagging, reader
+        self._tagging, self._reader = tagging, reader
         self._rules, self._revision, self._resting = rules, revision, resting
         self._stopping = threading.Event()
         self._locks: dict[int, threading.Lock] = defaultdict(threading.Lock)
@@ -62,14 +62,17 @@ class Tagger(threading.Thread):
     def run(self) -> None:
         seen = -1
         while not self._stopping.wait(LOOK_SECONDS):
+            if self._resting():
+                seen = -1  # after a pause files wait though nothing changes
+                continue
             revision = self._revision()
             if revision == seen and not self._rests_until:
-                continue
-            if self._resting():
                 continue
             seen = revision
             try:
                 self._begin()
+            except KadrError as error:  # words that cannot be used: for the user to mend
+                self.trouble, seen = f"tags rest, {error.sentence.rstrip('.')}", -1
             except Exception:  # the catalogue is being made anew, or a fault of ours: the files wait
                 log.exception("tags rest for a moment")
 
@@ -77,11 +80,12 @@ class Tagger(threading.Thread):
         """A thread for each root that has files which wait and none that looks at them."""
         self._rules()  # other rules than before have every file wait
         now = time.monotonic()
+        for root_id in [root_id for root_id, until in list(self._rests_until.items()) if until <= now]:
+            del self._rests_until[root_id]
         for root_id in self._reader.roots_waiting():
             working = self._working.get(root_id)
-            if (working and working.is_alive()) or self._rests_until.get(root_id, 0) > now:
+            if (working and working.is_alive()) or root_id in self._rests_until:
                 continue
-            self._rests_until.pop(root_id, None)
             thread = threading.Thread(target=self._work, args=(root_id,), name=f"tag-{root_id}", daemon=True)
             self._working[root_id] = thread
             thread.start()
@@ -107,7 +111,7 @@ class Tagger(threading.Thread):
                 files = self._reader.waiting(root_id, after, BATCH)
                 if not files:
                     return
-                self.tagging.tag(files, self._rules())
+                self._tagging.tag(files, self._rules())
                 after = files[-1].file_id
 
     def _sweep(self, root_id: int, folder: bytes) -> None:

@@ -70,7 +70,7 @@ def test_nothing_is_remembered_of_a_file_that_went(catalogue, tags, add):
         catalogue.tags.remember(file_id, "xattr", MEMORY)
         catalogue.tree.forget([file_id])
         catalogue.tags.remember(file_id, "xattr", MEMORY)
-    assert tags.written() == []
+    assert tags.memories([file_id]) == {}
 
 
 @pytest.mark.parametrize(("every_file", "waits"), [(True, ["a.jpg", "b.jpg"]), (False, ["a.jpg"])])
