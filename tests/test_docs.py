@@ -19,6 +19,7 @@ from kadr.protocol.errors import BY_CODE
 from kadr.protocol.facts import Facts
 from kadr.protocol.messages import REQUESTS, End, Err, Hello, Hit, Item, Progress, Welcome
 from kadrd.config import Config
+from kadrd.tag.carrier import REASONS
 
 TOP = Path(__file__).parent.parent
 PROTOCOL = (TOP / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -306,3 +307,10 @@ def test_every_slow_test_is_run_by_make():
     slow = [file for file in (TOP / "tests").rglob("*.py") if "mark.slow" in file.read_text(encoding="utf-8")]
     assert len(slow) > 10
     assert [file for file in slow if not file.name.startswith("test_")] == []  # pytest collects no other
+
+
+def test_every_reason_to_leave_a_file_alone_is_documented():
+    """docs/tags.md has each reason of the code with its meaning, and no other."""
+    rows = re.findall(r"^\| `([a-z]+)` \| ([^|]+) \|$", (TOP / "docs/tags.md").read_text(), re.MULTILINE)
+    assert {reason: means for reason, means in rows if reason in REASONS} == REASONS
+    assert len(rows) == len(REASONS)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from kadr import output, units
 from kadr.arguments import Asked
 from kadr.connection import Connection, NotRunning
 from kadr.output import talk, visible
+from kadr.placing import place, told
 from kadr.protocol.errors import FAILED, FOUND, KadrError, Usage
 from kadr.protocol.messages import Stop
 from kadr.protocol.paths import current
@@ -29,12 +30,6 @@ SECONDS = 90.0
 _MARK = "kadr service install wrote this: "
 # A manager knows nothing of what a shell exports.
 _CARRIED = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
-
-
-class CannotWrite(KadrError):
-    """{path} cannot be written: {why}."""
-
-    act = "Give yourself the right to write there, then do it again."
 
 
 class Manager(NamedTuple):
@@ -163,7 +158,7 @@ def _uninstall(manager: Manager) -> int:
         if not ran.ok:
             talk(f"{' '.join(words)}: {ran.said or 'it failed'}")
     for path in ours:
-        with _writing(path):
+        with told(path):
             os.unlink(path)
         output.write(f"removed: {visible(path)}\n".encode())
     for words in manager.forget:
@@ -313,23 +308,9 @@ def _put(path: str, text: str) -> str:
     if now is not None and not _is_ours(now):
         talk(f"kept: {visible(path)} ({_whose(now)})")
         return "kept"
-    with _writing(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        new = f"{path}.new"
-        with open(new, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(wanted)
-        os.chmod(new, 0o644)
-        os.replace(new, path)
+    place(path, wanted.encode("utf-8", "surrogateescape"))
     output.write(f"written: {visible(path)}\n".encode())
     return "written"
-
-
-@contextmanager
-def _writing(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CannotWrite(path=path, why=(error.strerror or str(error)).lower()) from None
 
 
 def _text(path: str) -> str | None:

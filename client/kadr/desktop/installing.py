@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple
 
 from kadr.desktop import thunar
 from kadr.desktop.hooks import HOOKS, THUNAR, Hook, Piece, rendered
 from kadr.desktop.places import Places
-from kadr.protocol.errors import KadrError
+from kadr.placing import CannotWrite, place, told
 
 # History of the manifest
 #   1  {"version": 1, "files": {path: sha256 of what was written}}
@@ -34,12 +33,6 @@ class Done(NamedTuple):
     what: str
     """`written`, `unchanged`, `removed`, `absent`; `kept`: left alone, and `why`"""
     why: str = ""
-
-
-class CannotWrite(KadrError):
-    """{path} cannot be written: {why}."""
-
-    act = "Give yourself the right to write there, then do it again. What was done is written down."
 
 
 class Desktop:
@@ -97,7 +90,7 @@ class Desktop:
             return Done(path, "unchanged")
         if now is not None and _hash(now) != self._written.get(path):
             return Done(path, "kept", "you changed it" if path in self._written else "it is not kadr's")
-        _write(path, wanted, piece.mode)
+        place(path, wanted, piece.mode)
         self._note(path, wanted)
         return Done(path, "written")
 
@@ -107,7 +100,7 @@ class Desktop:
             return Done(path, "kept", "it is not kadr's") if now is not None else Done(path, "absent")
         if now is not None and _hash(now) != self._written[path]:
             return Done(path, "kept", "you changed it")
-        with _writing(path), suppress(FileNotFoundError):
+        with told(path), suppress(FileNotFoundError):
             os.unlink(path)
         self._note(path, None)
         return Done(path, "removed")
@@ -129,10 +122,10 @@ class Desktop:
             return Done(path, "kept", "you changed the action")
         after = thunar.with_action(before, action, path).encode()
         if now is not None and path not in self._written and not os.path.lexists(path + BACKUP):
-            _write(path + BACKUP, now, 0o600)
+            place(path + BACKUP, now, 0o600)
             self._note(path + BACKUP, now)
         whole = now is None or self._written.get(path) == _hash(now)
-        _write(path, after, _mode(path))
+        place(path, after, _mode(path))
         self._note(path + ACTION, wanted.encode())
         self._note(path, after if whole else b"")  # a file that was not there before goes with the action
         return Done(path, "written", "" if whole else "one action was added to yours")
@@ -148,7 +141,7 @@ class Desktop:
         elif said := thunar.said(_text(path, now), action, path):
             if _hash(said.encode()) != self._written.get(path + ACTION):
                 return Done(path, "kept", "you changed the action")
-            _write(path, thunar.without_action(_text(path, now), action, path).encode(), _mode(path))
+            place(path, thunar.without_action(_text(path, now), action, path).encode(), _mode(path))
         for name in (path, path + ACTION):
             self._note(name, None)
         if path + BACKUP in self._written:
@@ -169,7 +162,7 @@ class Desktop:
             self._written[path] = _hash(content)
         if self._written != before:
             text = json.dumps({"version": VERSION, "files": self._written}, indent=1, sort_keys=True)
-            _write(self._manifest, text.encode("utf-8", "surrogateescape"), 0o600)
+            place(self._manifest, text.encode("utf-8", "surrogateescape"), 0o600)
 
 
 def _read_manifest(path: str) -> dict[str, str]:
@@ -184,13 +177,9 @@ def _read_manifest(path: str) -> dict[str, str]:
 
 
 def _content(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise CannotWrite(path=path, why=(error.strerror or str(error)).lower()) from None
+    with told(path), suppress(FileNotFoundError), open(path, "rb") as file:
+        return file.read()
+    return None
 
 
 def _text(path: str, content: bytes) -> str:
@@ -198,32 +187,6 @@ def _text(path: str, content: bytes) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise thunar.NotUnderstood(file=path, why="it is not UTF-8") from None
-
-
-def _write(path: str, content: bytes, mode: int) -> None:
-    """The whole file or none of it, through a link if that is what stands there."""
-    path = os.path.realpath(path)
-    coming = f"{path}.kadr-coming"
-    with _writing(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        try:
-            with open(
-                os.open(coming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "wb"
-            ) as file:
-                file.write(content)
-                os.fchmod(file.fileno(), mode)
-            os.replace(coming, path)
-        finally:
-            with suppress(OSError):  # it bears its name, or never was
-                os.unlink(coming)
-
-
-@contextmanager
-def _writing(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CannotWrite(path=path, why=(error.strerror or str(error)).lower()) from None
 
 
 def _mode(path: str) -> int:
