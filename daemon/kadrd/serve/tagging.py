@@ -46,7 +46,9 @@ async def tag(parts: Parts, request: Tag, caller: Caller) -> dict[str, Any]:
     )
     rules = await parts.aside.run(lambda: parts.tags.labelling.rules(given))
     if not rules.carriers:
-        raise BadParameter(why="No place is named, and [tags] write names none")
+        raise BadParameter(
+            why="No place for tags is named: say --write xattr, sidecar or embedded, or set write under [tags] in kadr.toml"
+        )
     tagging = parts.tags.tagging
     do = (
         (lambda files: tagging.trial(files, rules))
